@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The event ABI: everything that crosses from the kernel to src/kernel/.
+ *
+ * src/kernel/abi.generated.ts is written from the BTF of this header
+ * (scripts/gen-abi.ts) and the build fails when the two differ, so a field is
+ * added here and nowhere else. Included after vmlinux.h.
+ *
+ * Rules: natural alignment, no implicit padding, every record starts with
+ * struct xctl_hdr, times are nanoseconds of CLOCK_BOOTTIME (the clock that
+ * task_struct.start_boottime uses, so that (pid, start) names a process).
+ */
+#ifndef XCTL_EVENTS_H
+#define XCTL_EVENTS_H
+
+#define XCTL_ABI_VERSION 1
+
+#define XCTL_COMM_LEN 16
+#define XCTL_CMDLINE_LEN 192
+#define XCTL_CGROUP_LEN 128
+#define XCTL_POLL_MAX 32
+
+/* What a record is. Values are ABI: append, never renumber. */
+enum xctl_kind {
+	XCTL_PROCESS_FORK = 1,
+	XCTL_PROCESS_EXEC = 2,
+	XCTL_PROCESS_EXIT = 3,
+	XCTL_PROCESS_OOM_KILL = 4,
+	XCTL_PROCESS_SEEN = 5, /* iter/task at start-up: was running before the agent */
+
+	XCTL_TCP_CONNECT = 16, /* SYN_SENT -> ESTABLISHED; latency_ns is set */
+	XCTL_TCP_CONNECT_FAILED = 17, /* SYN_SENT -> CLOSE; err is set */
+	XCTL_TCP_RETRANSMIT = 18,
+	XCTL_TCP_TIMEOUT = 19, /* a retransmit by RTO: icsk_backoff grew */
+	XCTL_TCP_RECOVERED = 20, /* everything that was in doubt was acked */
+	XCTL_TCP_RESET_RECEIVED = 21,
+	XCTL_TCP_RESET_SENT = 22,
+	XCTL_TCP_ZERO_WINDOW = 23, /* the peer's window is closed and we have data for it */
+	XCTL_TCP_STATE = 24, /* an update of a flow that is in trouble, at most four a second */
+	XCTL_TCP_CLOSE = 25,
+
+	XCTL_WAIT = 32, /* iter/task: one thread, what it waits for */
+	XCTL_WAIT_SAME = 33, /* iter/task: has not run since the last pass */
+	XCTL_WAIT_HOLDER = 34, /* iter/task_file: who holds the object that somebody waits for */
+};
+
+struct xctl_hdr {
+	__u64 ts_ns;
+	__u32 pid; /* tgid in the initial pid namespace; 0 when nobody is known */
+	__u16 kind; /* enum xctl_kind */
+	__u16 size; /* of the whole record */
+};
+
+/* ---- process ---------------------------------------------------------- */
+
+struct xctl_process {
+	struct xctl_hdr hdr;
+	__u64 start_ns; /* of the thread group leader */
+	__u64 parent_start_ns;
+	__u64 cgroup_id; /* of the cgroup v2 hierarchy */
+	__u32 ppid; /* real parent's tgid */
+	__u32 uid;
+	__u32 exit_code; /* exit: as wait(2) gives it: code << 8 | signal | 0x80 if core */
+	__u32 pid_ns; /* inode of the pid namespace */
+	__u32 ns_pid; /* tgid as seen in that namespace */
+	__u32 cmdline_len; /* exec: bytes used of cmdline; arguments are separated by NUL */
+	char comm[XCTL_COMM_LEN];
+};
+
+/* exec, seen */
+struct xctl_process_exec {
+	struct xctl_process p;
+	char cmdline[XCTL_CMDLINE_LEN];
+};
+
+/* exit by the OOM killer: parent and leaf cgroup name of the victim, "parent/leaf" */
+struct xctl_process_oom {
+	struct xctl_process p;
+	char cgroup[XCTL_CGROUP_LEN];
+};
+
+/* ---- tcp -------------------------------------------------------------- */
+
+/* How the owner of a socket came to be known; see docs/architecture.md. */
+enum xctl_owner_how {
+	XCTL_HOW_NONE = 0,
+	XCTL_HOW_CONNECT = 1, /* called connect(2) */
+	XCTL_HOW_ACCEPT = 2, /* accept(2) returned it */
+	XCTL_HOW_SEND = 3, /* sent on it */
+	XCTL_HOW_ITER = 4, /* the only process that held it when the agent started */
+	XCTL_HOW_LISTENER = 5, /* inherited from the listening socket: not proven */
+};
+
+struct xctl_owner {
+	__u64 created_start_ns;
+	__u64 last_start_ns;
+	__u32 created_pid;
+	__u32 last_pid; /* who sent on it last: the one a retransmit belongs to */
+	__u8 created_how; /* enum xctl_owner_how */
+	__u8 last_how;
+	__u8 shared; /* several processes held it and none has sent since: owner unknown */
+	__u8 kernel; /* owned by a kernel thread (NFS, iSCSI) */
+	__u32 pad;
+	char comm[XCTL_COMM_LEN]; /* of last */
+};
+
+/* Addresses in network order, ports in host order; IPv4 in the first 4 bytes. */
+struct xctl_flow {
+	__u64 cookie; /* socket cookie; 0 where the kernel gives none */
+	__u32 netns; /* inode */
+	__u16 family; /* AF_INET, AF_INET6 */
+	__u16 lport;
+	__u16 rport;
+	__u8 state; /* TCP_ESTABLISHED, … */
+	__u8 ca_state; /* TCP_CA_Open … TCP_CA_Loss */
+	__u32 pad;
+	__u8 laddr[16];
+	__u8 raddr[16];
+};
+
+struct xctl_tcp_state {
+	__u64 bytes_acked;
+	__u64 bytes_received;
+	__u32 snd_una;
+	__u32 snd_nxt;
+	__u32 rcv_nxt;
+	__u32 snd_wnd; /* what the peer advertised, bytes */
+	__u32 srtt_us;
+	__u32 rto_us;
+	__u32 packets_out; /* segments sent and not yet acked */
+	__u32 unacked_bytes; /* snd_nxt - snd_una */
+	__u32 write_queue_bytes; /* written by the program and not yet acked: write_seq - snd_una */
+	__u32 rcv_queue_bytes; /* received and not yet read by the program */
+	__u32 retransmits; /* in a row, for the oldest segment (icsk_retransmits) */
+	__u32 total_retrans; /* segments, over the connection's life */
+	__u32 backoff; /* RTO doublings in a row (icsk_backoff) */
+	__u32 probes_out; /* zero window probes without an answer */
+	__u32 last_rcv_ms; /* since anything was received on it */
+	__u32 last_snd_ms; /* since data was sent on it */
+	__u32 sk_err;
+	__u32 sk_shutdown;
+};
+
+struct xctl_tcp {
+	struct xctl_hdr hdr; /* pid: the owner's, 0 when unknown */
+	struct xctl_flow flow;
+	struct xctl_owner owner;
+	struct xctl_tcp_state tcp;
+	__u64 since_ns; /* start of the present trouble (first retransmit, window closed); 0 when none */
+	__u64 latency_ns; /* connect */
+	__u32 err; /* connect failed, reset: errno */
+	__u32 retrans_events; /* retransmits seen by the probe on this socket */
+	__u32 timeout_events; /* of these, by RTO */
+	__u32 suppressed; /* updates folded into this one */
+};
+
+/* ---- waits ------------------------------------------------------------ */
+
+/* What a sleeping thread sleeps in. */
+enum xctl_wait_kind {
+	XCTL_W_RUN = 1, /* on a CPU or runnable */
+	XCTL_W_SLEEP = 2, /* nanosleep, pause, sigwait: by design */
+	XCTL_W_FUTEX = 3, /* condition, semaphore, or a lock whose owner did not check */
+	XCTL_W_LOCK = 4, /* futex with a checked owner */
+	XCTL_W_JOIN = 5, /* pthread_join of owner_tid */
+	XCTL_W_PIPE = 6,
+	XCTL_W_UNIX = 7,
+	XCTL_W_TCP = 8,
+	XCTL_W_ACCEPT = 9, /* accept(2) on a listening socket: by design */
+	XCTL_W_POLL = 10, /* poll, select */
+	XCTL_W_EPOLL = 11,
+	XCTL_W_CHILD = 12, /* wait4, waitid */
+	XCTL_W_FILE_LOCK = 13, /* flock, fcntl */
+	XCTL_W_DISK = 14, /* uninterruptible, on a file or device */
+	XCTL_W_DEVICE = 15, /* ioctl or read on a character device */
+	XCTL_W_STOPPED = 16, /* SIGSTOP and the like */
+	XCTL_W_TRACED = 17, /* by a debugger: owner_pid */
+	XCTL_W_FROZEN = 18, /* cgroup freezer */
+	XCTL_W_IO_URING = 19,
+	XCTL_W_AIO = 20,
+	XCTL_W_EVENTFD = 21,
+	XCTL_W_SOCKET = 22, /* another family: UDP, netlink, vsock, … */
+	XCTL_W_SYSV = 23, /* semop, msgrcv */
+	XCTL_W_TTY = 24,
+	XCTL_W_KERNEL = 25, /* uninterruptible, no object known: a lock inside the kernel */
+	XCTL_W_OTHER = 26,
+};
+
+enum xctl_wait_op {
+	XCTL_OP_NONE = 0,
+	XCTL_OP_READ = 1,
+	XCTL_OP_WRITE = 2,
+	XCTL_OP_CONNECT = 3,
+	XCTL_OP_IOCTL = 4,
+	XCTL_OP_SYNC = 5,
+};
+
+/* XCTL_WAIT. object is what other records name the same thing by. */
+struct xctl_wait {
+	struct xctl_hdr hdr;
+	__u64 start_ns; /* of the process */
+	__u64 since_ns; /* first pass that saw the thread in this very sleep */
+	__u64 switches; /* nvcsw + nivcsw: equal in two passes = one continuous sleep */
+	__u64 run_ns; /* CPU time of this thread so far */
+	__u64 object; /* futex address, pipe or socket inode, epoll inode, file inode */
+	__u64 peer; /* unix: peer's socket inode */
+	__u32 tid;
+	__s32 syscall; /* -1 when not in one */
+	__u32 state; /* task->__state */
+	__s32 fd;
+	__u32 owner_tid; /* lock, join: holder's tid; child: awaited pid; traced: tracer */
+	__u32 dev; /* s_dev or i_rdev of the file, major << 20 | minor */
+	__u16 wait; /* enum xctl_wait_kind */
+	__u16 op; /* enum xctl_wait_op */
+	__u16 readers; /* pipe */
+	__u16 writers;
+	__u32 futex_word;
+	__u32 nfds; /* poll: descriptors in the set; more than XCTL_POLL_MAX are cut */
+	__u32 threads; /* in the process */
+	__u32 flags; /* XCTL_WF_* */
+	char comm[XCTL_COMM_LEN]; /* of the thread */
+	struct xctl_flow flow; /* tcp */
+	struct xctl_tcp_state tcp;
+	__s32 poll_fds[XCTL_POLL_MAX];
+};
+
+#define XCTL_WF_IOWAIT 1u
+#define XCTL_WF_SIMPLE 2u /* kernel cannot read user memory from the iterator: futex owners unknown */
+#define XCTL_WF_LEADER_EXITED 4u
+
+/* XCTL_WAIT_SAME */
+struct xctl_wait_same {
+	struct xctl_hdr hdr;
+	__u32 tid;
+	__u32 pad;
+};
+
+/* XCTL_WAIT_HOLDER: hdr.pid has the object open. */
+struct xctl_wait_holder {
+	struct xctl_hdr hdr;
+	__u64 start_ns;
+	__u64 object; /* inode, as in xctl_wait.object or .peer */
+	__s32 fd;
+	__u32 mode; /* FMODE_READ 1, FMODE_WRITE 2 */
+	__u16 wait; /* XCTL_W_PIPE, XCTL_W_UNIX, XCTL_W_TCP */
+	__u16 pad;
+	__u32 pad2;
+	struct xctl_flow flow; /* tcp: as this holder sees it, so local and remote are swapped */
+	struct xctl_tcp_state tcp; /* tcp: the sequence numbers prove that it is the other end */
+	char comm[XCTL_COMM_LEN];
+};
+
+/* ---- losses ----------------------------------------------------------- */
+
+/* Index into the per-CPU array `xctl_lost`; what was dropped where, never in silence. */
+enum xctl_lost_reason {
+	XCTL_LOST_EVENTS_FULL = 0, /* the ring `xctl_events` had no room */
+	XCTL_LOST_CRITICAL_FULL = 1, /* the ring `xctl_critical` had no room */
+	XCTL_LOST_STORAGE = 2, /* socket or task storage could not be created (optmem_max, memory) */
+	XCTL_LOST_READ = 3, /* memory of the traced task could not be read */
+	XCTL_LOST_SEQ_FULL = 4, /* an iterator record did not fit */
+	XCTL_LOST_WANTED_FULL = 5, /* more objects waited for than the table holds */
+	XCTL_LOST_MAX = 6,
+};
+
+#endif

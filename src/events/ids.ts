@@ -1,0 +1,55 @@
+/** Node ids: `kind:rest`. The one place where they are spelled. */
+
+export function processId(pid: number): string {
+  return `pid:${pid}`;
+}
+
+/** A v6 address is bracketed so that its port can be told from it. */
+export function endpoint(address: string, port: number): string {
+  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
+}
+
+export function flowId(local: string, lport: number, remote: string, rport: number): string {
+  return `flow:${endpoint(local, lport)}-${endpoint(remote, rport)}`;
+}
+
+export function peerId(address: string): string {
+  return `peer:${address}`;
+}
+
+export function pipeId(inode: number): string {
+  return `pipe:${inode}`;
+}
+
+export function unixId(inode: number): string {
+  return `unix:${inode}`;
+}
+
+/** A futex whose owner was read and checked. The address is only meaningful inside the process. */
+export function lockId(pid: number, address: number): string {
+  return `lock:${pid}/0x${address.toString(16)}`;
+}
+
+/** A futex without a known owner: condition, semaphore, foreign lock. */
+export function futexId(pid: number, address: number): string {
+  return `futex:${pid}/0x${address.toString(16)}`;
+}
+
+export function pollId(pid: number, tid: number): string {
+  return `poll:${pid}/${tid}`;
+}
+
+export function fileId(major: number, minor: number, inode: number): string {
+  return `file:${major}:${minor}/${inode}`;
+}
+
+export function blockId(name: string): string {
+  return `block:${name}`;
+}
+
+/** `pid:4242` → 4242, else undefined. */
+export function pidOf(id: string): number | undefined {
+  if (!id.startsWith('pid:')) return undefined;
+  const pid = Number(id.slice(4));
+  return Number.isInteger(pid) ? pid : undefined;
+}
