@@ -5,11 +5,54 @@ ARCH := $(shell uname -m | sed 's/x86_64/x86/;s/aarch64/arm64/')
 BPF_SRC := $(wildcard bpf/*.bpf.c)
 BPF_OBJ := $(BPF_SRC:bpf/%.bpf.c=dist/bpf/%.bpf.o)
 BPF_HDR := $(wildcard bpf/*.h bpf/lib/*.h) vmlinux.h
+# SETUP=no: everything is there already, install nothing.
+SETUP ?= yes
 
-.PHONY: bpf
+.DEFAULT_GOAL := build
+.DELETE_ON_ERROR:
+.PHONY: setup build types bpf bundle demo lint test bench pack clean
+
+# Debian packages and node_modules; quick when nothing is missing.
+setup:
+ifneq ($(SETUP),no)
+	@scripts/setup.sh
+endif
+
+build: bpf check-abi types bundle
+
 bpf: $(BPF_OBJ)
 
-dist/bpf/%.bpf.o: bpf/%.bpf.c $(BPF_HDR)
+dist/bpf/%.bpf.o: bpf/%.bpf.c $(BPF_HDR) | setup
 	@mkdir -p $(@D)
 	$(CLANG) -g -O2 -Wall -Wextra -Wno-unused-parameter -Werror -target bpf -mcpu=v3 -D__TARGET_ARCH_$(ARCH) -I. -Ibpf -c $< -o $@
 	llvm-strip -g $@
+
+types: | setup
+	@node_modules/.bin/tsc -p .
+
+bundle: | setup
+	@node scripts/bundle.mjs
+
+demo: build
+	@node_modules/.bin/esbuild scripts/demo.ts --bundle --platform=node --format=esm --target=node20 --log-level=warning --outfile=build/demo.mjs
+	@node build/demo.mjs
+
+lint: | setup
+	@scripts/lint.sh
+
+# TESTS="test/a.test.ts …": only those files. JOBS=N: files at a time.
+test: build
+	@node scripts/test.mjs $(TESTS)
+
+# BENCH="cost load": only those.
+bench: build
+	@node scripts/bench.mjs $(BENCH)
+
+# The npm package, BPF objects included, so that a node without clang runs the agent.
+pack: build
+	@mkdir -p build
+	@npm pack --ignore-scripts --loglevel=error --pack-destination build
+
+clean:
+	rm -rf build dist .tap
+

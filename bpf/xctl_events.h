@@ -18,7 +18,7 @@
 #define XCTL_COMM_LEN 16
 #define XCTL_CMDLINE_LEN 192
 #define XCTL_CGROUP_LEN 128
-#define XCTL_POLL_MAX 32
+#define XCTL_NAME_LEN 16
 
 /* What a record is. Values are ABI: append, never renumber. */
 enum xctl_kind {
@@ -41,6 +41,7 @@ enum xctl_kind {
 
 	XCTL_WAIT = 32, /* iter/task: one thread, what it waits for */
 	XCTL_WAIT_SAME = 33, /* iter/task: has not run since the last pass */
+	XCTL_WAIT_MEMBER = 35, /* iter/task: one descriptor of the poll set of the next XCTL_WAIT */
 	XCTL_WAIT_HOLDER = 34, /* iter/task_file: who holds the object that somebody waits for */
 };
 
@@ -199,7 +200,7 @@ enum xctl_wait_op {
 struct xctl_wait {
 	struct xctl_hdr hdr;
 	__u64 start_ns; /* of the process */
-	__u64 since_ns; /* first pass that saw the thread in this very sleep */
+	__u64 since_ns; /* when it last left a CPU, by the scheduler's own account */
 	__u64 switches; /* nvcsw + nivcsw: equal in two passes = one continuous sleep */
 	__u64 run_ns; /* CPU time of this thread so far */
 	__u64 object; /* futex address, pipe or socket inode, epoll inode, file inode */
@@ -215,18 +216,33 @@ struct xctl_wait {
 	__u16 readers; /* pipe */
 	__u16 writers;
 	__u32 futex_word;
-	__u32 nfds; /* poll: descriptors in the set; more than XCTL_POLL_MAX are cut */
+	__u32 nfds; /* poll: descriptors in the set, as far as they were counted */
 	__u32 threads; /* in the process */
 	__u32 flags; /* XCTL_WF_* */
 	char comm[XCTL_COMM_LEN]; /* of the thread */
+	char name[XCTL_NAME_LEN]; /* of an anonymous inode: [eventfd], [infinibandevent], … */
 	struct xctl_flow flow; /* tcp */
 	struct xctl_tcp_state tcp;
-	__s32 poll_fds[XCTL_POLL_MAX];
+};
+
+/* XCTL_WAIT_MEMBER */
+struct xctl_wait_member {
+	struct xctl_hdr hdr;
+	__u64 object;
+	__u64 peer;
+	__u32 tid;
+	__s32 fd;
+	__u16 wait; /* enum xctl_wait_kind: what the descriptor is */
+	__u16 op;
+	__u32 pad;
+	char name[XCTL_NAME_LEN];
+	struct xctl_flow flow;
+	struct xctl_tcp_state tcp;
 };
 
 #define XCTL_WF_IOWAIT 1u
 #define XCTL_WF_SIMPLE 2u /* kernel cannot read user memory from the iterator: futex owners unknown */
-#define XCTL_WF_LEADER_EXITED 4u
+#define XCTL_WF_MEMBERS_CUT 4u /* the poll set is larger than what was walked */
 
 /* XCTL_WAIT_SAME */
 struct xctl_wait_same {

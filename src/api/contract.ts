@@ -1,6 +1,9 @@
 /** What the agent answers over its socket; shared by server, client and CLI. */
 import type { Event } from '../events/event.js';
 import type { API_VERSION, Findings, WhyAnswer } from '../scene/answer.js';
+import type { Check } from '../util/check.js';
+
+export type { Check } from '../util/check.js';
 
 export interface ProcessRow {
   readonly pid: number;
@@ -43,15 +46,6 @@ export interface GraphView {
   readonly ts: string;
   readonly nodes: readonly GraphNode[];
   readonly edges: readonly GraphEdge[];
-}
-
-/** One line of `xctl doctor`. */
-export interface Check {
-  /** `ok`: works. `degraded`: something is taken away, `detail` says what and why. `failed`. */
-  readonly status: 'ok' | 'degraded' | 'failed' | 'off';
-  /** `kernel`, `probe tcp`, `program tcp/retransmit`, `ring events`, … */
-  readonly name: string;
-  readonly detail: string;
 }
 
 export interface DoctorReport {

@@ -104,10 +104,8 @@ export interface WaitAttrs {
   readonly tid: number;
   /** The thread's name. */
   readonly comm: string;
-  /** First sample that saw this very sleep (event time, ms). */
+  /** First sample that saw this very sleep (event time, ms). Two equal samples (ts > since) prove a continuous wait. */
   readonly since: number;
-  /** Samples that agree; 2 prove a continuous wait. */
-  readonly samples: number;
   /** CPU time of the thread so far. */
   readonly runMs: number;
   readonly threads: number;

@@ -1,0 +1,25 @@
+// fork, exec of itself (which exits at once), wait: processes a second on one CPU.
+#include "common.h"
+#include <sys/wait.h>
+
+int main(int argc, char **argv)
+{
+	if (argc > 1 && strcmp(argv[1], "child") == 0) _exit(0);
+	double seconds = run_seconds(argc, argv);
+	char *child_argv[] = {argv[0], "child", NULL};
+	pin(1);
+	double start = now_s(), now = start;
+	long count = 0;
+	for (; now < start + seconds; now = now_s(), count++) {
+		pid_t child = MUST(fork());
+		if (child == 0) {
+			execv("/proc/self/exe", child_argv);
+			_exit(99);
+		}
+		int status;
+		MUST(waitpid(child, &status, 0));
+		if (status != 0) return 99;
+	}
+	printf("%.3f\n", count / (now - start));
+	return 0;
+}

@@ -1,0 +1,108 @@
+/**
+ * What the agent takes for itself: CPU time and resident memory at rest, and on a node with 2,000 threads,
+ * 5,000 sockets and 1,000 exec/s. CPU is user + system time of the process and all its threads over the wall
+ * time; memory is the most seen.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Agent, startAgent } from '../test/lib/agent.js';
+import { workload } from '../test/lib/cc.js';
+import { cpuSeconds, type Proc, rssBytes, startWorkload } from '../test/lib/proc.js';
+import { openScope } from '../test/lib/scope.js';
+import { progress, report } from './lib/report.js';
+import { rounded } from './lib/stats.js';
+
+const MEASURE_S = 25;
+/** Not measured: the agent's start and its first passes. */
+const SETTLE_S = 5;
+const THREADS = 2000;
+const CONNECTIONS = 2500;
+const EXEC_PER_S = 1000;
+const MB = 1e6;
+
+interface Use {
+  readonly cpuPercent: number;
+  readonly rssMb: number;
+}
+
+const scope = openScope();
+
+async function watch(agent: Agent): Promise<Use> {
+  const cpuOf = (): number => {
+    const seconds = cpuSeconds(agent.pid);
+    if (seconds === undefined) throw new Error(`the agent ended: ${agent.proc.stderr.slice(-3).join(' | ')}`);
+    return seconds;
+  };
+  await sleep(SETTLE_S * 1000, undefined, { signal: scope.signal });
+  const cpuBefore = cpuOf();
+  const began = performance.now();
+  let rss = 0;
+  while (performance.now() - began < MEASURE_S * 1000) {
+    rss = Math.max(rss, rssBytes(agent.pid) ?? 0);
+    await sleep(500, undefined, { signal: scope.signal });
+  }
+  const wallS = (performance.now() - began) / 1000;
+  return { cpuPercent: ((cpuOf() - cpuBefore) / wallS) * 100, rssMb: rss / MB };
+}
+
+function reportUse(
+  where: string,
+  use: Use,
+  cpuBar: number,
+  rssBar: number,
+  more: Record<string, unknown>,
+): void {
+  report({
+    name: `agent CPU ${where}`,
+    asked: `<= ${cpuBar} % of a core`,
+    measured: rounded(use.cpuPercent),
+    unit: '% of a core',
+    ok: use.cpuPercent <= cpuBar,
+    seconds: MEASURE_S,
+    ...more,
+  });
+  report({
+    name: `agent RSS ${where}`,
+    asked: `<= ${rssBar} MB`,
+    measured: rounded(use.rssMb),
+    unit: 'MB',
+    ok: use.rssMb <= rssBar,
+    ...more,
+  });
+}
+
+/** Executions a second that the spawner itself counted, the median of its seconds. */
+function execRate(spawner: Proc): number {
+  const rates = spawner.truths('rate').map((second) => second.number('per_second'));
+  return rates.sort((a, b) => a - b)[Math.floor(rates.length / 2)] ?? 0;
+}
+
+async function main(): Promise<void> {
+  const atRest = await startAgent(scope);
+  reportUse('at rest', await watch(atRest), 0.5, 100, {});
+  await atRest.stop();
+
+  progress(`load: ${THREADS} threads, ${CONNECTIONS * 2} sockets, ${EXEC_PER_S} exec/s`);
+  const threads = await startWorkload(scope, 'many_threads', { n: THREADS });
+  await threads.ready();
+  const sockets = await startWorkload(scope, 'many_sockets', { n: CONNECTIONS });
+  await sockets.ready();
+  const agent = await startAgent(scope);
+  const spawner = await startWorkload(scope, 'spawner', {
+    rate: EXEC_PER_S,
+    seconds: SETTLE_S + MEASURE_S + 10,
+    path: await workload('true'),
+  });
+  await spawner.ready();
+  const use = await watch(agent);
+  reportUse('under load', use, 2, 120, {
+    threads: THREADS,
+    sockets: CONNECTIONS * 2,
+    execPerSecond: rounded(execRate(spawner)),
+  });
+}
+
+try {
+  await main();
+} finally {
+  await scope.close();
+}

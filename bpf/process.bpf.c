@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Life of processes: fork, exec, exit with its status, OOM kill with victim and cgroup, and who ran
+ * already when the agent started.
+ *
+ * Processes, not threads: a fork counts when it makes a thread group, an exit when it ends one.
+ * The command line is read once, at exec, from the stack that the kernel has just built.
+ *
+ * Minimum kernel: 5.8 (ring buffer, iterators). Each hook has a BTF typed and a raw rung, which
+ * differ in nothing but how the argument arrives.
+ * Cost: fork and exit about 0.5 us, exec about 1.5 us, against 300 us and more for a fork+exec.
+ */
+#include "vmlinux.h"
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_tracing.h>
+#include "xctl_events.h"
+#include "lib/ring.bpf.h"
+#include "lib/task.bpf.h"
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+
+/* ---- fork ------------------------------------------------------------- */
+
+static __always_inline int on_fork(struct task_struct *child)
+{
+	struct xctl_process *e;
+
+	if (BPF_CORE_READ(child, pid) != BPF_CORE_READ(child, tgid))
+		return 0;
+	e = xctl_reserve(&xctl_events, struct xctl_process, XCTL_PROCESS_FORK);
+	if (!e)
+		return 0;
+	xctl_fill_process(e, child);
+	xctl_submit(e);
+	return 0;
+}
+
+SEC("tp_btf/sched_process_fork")
+int BPF_PROG(fork__tp_btf, struct task_struct *parent, struct task_struct *child)
+{
+	return on_fork(child);
+}
+
+SEC("raw_tp/sched_process_fork")
+int BPF_PROG(fork__raw_tp, struct task_struct *parent, struct task_struct *child)
+{
+	return on_fork(child);
+}
+
+/* ---- exec ------------------------------------------------------------- */
+
+/* Bytes of a command line that are to be read: all of it or as much as fits. */
+static __always_inline __u32 cmdline_bytes(const struct mm_struct *mm, __u64 *start)
+{
+	__u64 length;
+
+	*start = BPF_CORE_READ(mm, arg_start);
+	length = BPF_CORE_READ(mm, arg_end) - *start;
+	return length < XCTL_CMDLINE_LEN ? length : XCTL_CMDLINE_LEN;
+}
+
+static __always_inline int on_exec(struct task_struct *task)
+{
+	struct mm_struct *mm = BPF_CORE_READ(task, mm);
+	struct xctl_process_exec *e;
+	__u64 start;
+	__u32 length;
+
+	e = xctl_reserve(&xctl_events, struct xctl_process_exec, XCTL_PROCESS_EXEC);
+	if (!e)
+		return 0;
+	xctl_fill_process(&e->p, task);
+	if (mm) {
+		length = cmdline_bytes(mm, &start);
+		/* Swapped out within microseconds of being written: has to be counted, not expected. */
+		if (bpf_probe_read_user(e->cmdline, length, (void *)start))
+			xctl_count_loss(XCTL_LOST_READ);
+		else
+			e->p.cmdline_len = length;
+	}
+	xctl_submit(e);
+	return 0;
+}
+
+SEC("tp_btf/sched_process_exec")
+int BPF_PROG(exec__tp_btf, struct task_struct *task)
+{
+	return on_exec(task);
+}
+
+SEC("raw_tp/sched_process_exec")
+int BPF_PROG(exec__raw_tp, struct task_struct *task)
+{
+	return on_exec(task);
+}
+
+/* ---- exit ------------------------------------------------------------- */
+
+#define SIGNAL_GROUP_EXIT 0x00000004
+
+/* As wait_task_zombie() computes what wait(2) returns. */
+static __always_inline __u32 exit_status(const struct task_struct *task)
+{
+	struct signal_struct *signal = BPF_CORE_READ(task, signal);
+
+	if (BPF_CORE_READ(signal, flags) & SIGNAL_GROUP_EXIT)
+		return BPF_CORE_READ(signal, group_exit_code);
+	return BPF_CORE_READ(task, group_leader, exit_code);
+}
+
+/*
+ * Two last threads that exit at the same moment can both see live == 0: user space drops the second
+ * record of the same (pid, start).
+ */
+static __always_inline int on_exit(struct task_struct *task)
+{
+	struct xctl_process *e;
+
+	if (BPF_CORE_READ(task, signal, live.counter))
+		return 0;
+	e = xctl_reserve(&xctl_critical, struct xctl_process, XCTL_PROCESS_EXIT);
+	if (!e)
+		return 0;
+	xctl_fill_process(e, task);
+	e->exit_code = exit_status(task);
+	xctl_submit(e);
+	return 0;
+}
+
+SEC("tp_btf/sched_process_exit")
+int BPF_PROG(exit__tp_btf, struct task_struct *task)
+{
+	return on_exit(task);
+}
+
+SEC("raw_tp/sched_process_exit")
+int BPF_PROG(exit__raw_tp, struct task_struct *task)
+{
+	return on_exit(task);
+}
+
+/* ---- OOM kill --------------------------------------------------------- */
+
+/* "parent/leaf" of the victim's memory cgroup: enough to tell which pod, short enough to carry. */
+static __always_inline void fill_cgroup(struct xctl_process_oom *e, const struct task_struct *task)
+{
+	__u32 index = bpf_core_enum_value(enum cgroup_subsys_id, memory_cgrp_id);
+	struct cgroup_subsys_state *css = BPF_CORE_READ(task, cgroups, subsys[index]);
+	struct kernfs_node *leaf = BPF_CORE_READ(css, cgroup, kn);
+	struct kernfs_node *parent = xctl_kn_parent(leaf);
+	long used = 0;
+
+	if (parent && xctl_kn_parent(parent)) {
+		used = bpf_probe_read_kernel_str(e->cgroup, XCTL_CGROUP_LEN / 2, BPF_CORE_READ(parent, name));
+		if (used < 1 || used > XCTL_CGROUP_LEN / 2)
+			return;
+	}
+	/* Over the NUL that the first one ends with. */
+	e->cgroup[used ? used - 1 : 0] = '/';
+	bpf_probe_read_kernel_str(&e->cgroup[used ?: 1], XCTL_CGROUP_LEN / 2 - 1,
+				  BPF_CORE_READ(leaf, name));
+}
+
+/*
+ * Before 6.8 (and its backports) the argument is the victim's thread id, since then its task_struct.
+ * A pid is below 2^22 and a kernel pointer far above. Of a bare id user space finds the process.
+ */
+static __always_inline int on_oom(__u64 victim)
+{
+	struct task_struct *task = (void *)victim;
+	struct xctl_process_oom *e;
+
+	e = xctl_reserve(&xctl_critical, struct xctl_process_oom, XCTL_PROCESS_OOM_KILL);
+	if (!e)
+		return 0;
+	if ((__u32)victim == victim) {
+		e->p.hdr.pid = victim;
+	} else {
+		xctl_fill_process(&e->p, task);
+		fill_cgroup(e, task);
+	}
+	xctl_submit(e);
+	return 0;
+}
+
+SEC("tp_btf/mark_victim")
+int oom__tp_btf(__u64 *ctx)
+{
+	return on_oom(ctx[0]);
+}
+
+SEC("raw_tp/mark_victim")
+int oom__raw_tp(__u64 *ctx)
+{
+	return on_oom(ctx[0]);
+}
+
+/* ---- who was here before ---------------------------------------------- */
+
+static __always_inline struct task_struct *seen_process(struct bpf_iter__task *ctx)
+{
+	struct task_struct *task = ctx->task;
+
+	if (!task || task->pid != task->tgid || xctl_is_kthread(task))
+		return NULL;
+	return task;
+}
+
+/* Sleepable (5.18+): may fault the command line in. */
+SEC("iter.s/task")
+int seen__iter_s(struct bpf_iter__task *ctx)
+{
+	struct task_struct *task = seen_process(ctx);
+	struct xctl_process_exec e = {};
+	struct mm_struct *mm;
+	__u64 start;
+	__u32 length;
+
+	if (!task)
+		return 0;
+	xctl_fill_hdr(&e.p.hdr, XCTL_PROCESS_SEEN, sizeof(e));
+	xctl_fill_process(&e.p, task);
+	mm = BPF_CORE_READ(task, mm);
+	/* A zombie has none. */
+	if (mm) {
+		length = cmdline_bytes(mm, &start);
+		if (length && bpf_copy_from_user_task(e.cmdline, length, (void *)start, task, 0))
+			xctl_count_loss(XCTL_LOST_READ);
+		else
+			e.p.cmdline_len = length;
+	}
+	bpf_seq_write(ctx->meta->seq, &e, sizeof(e));
+	return 0;
+}
+
+/* Command lines stay empty: user space has /proc for them. */
+SEC("iter/task")
+int seen__iter(struct bpf_iter__task *ctx)
+{
+	struct task_struct *task = seen_process(ctx);
+	struct xctl_process_exec e = {};
+
+	if (!task)
+		return 0;
+	xctl_fill_hdr(&e.p.hdr, XCTL_PROCESS_SEEN, sizeof(e));
+	xctl_fill_process(&e.p, task);
+	bpf_seq_write(ctx->meta->seq, &e, sizeof(e));
+	return 0;
+}

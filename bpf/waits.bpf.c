@@ -1,0 +1,506 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * What every sleeping thread waits for, by looking and not by tracing: nothing is attached to a
+ * path that programs run on. One pass over the threads (`threads`), and, when somebody waits for
+ * something that others hold, one over the open files (`holders`).
+ *
+ * A thread that has not run since the last pass is reported as such in 24 bytes; its details were
+ * told when they were new, are told again once the wait is a second old, and on every full pass.
+ *
+ * Minimum kernel: threads__iter_s 5.18 (sleepable iterators, bpf_copy_from_user_task, bpf_loop);
+ * threads__iter 5.11 (task storage), without futex owners and poll members; holders 5.8.
+ * Cost, in the agent's own context: 0.5-2 us a thread, 0.2 us a descriptor.
+ */
+#include "vmlinux.h"
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_tracing.h>
+#include "xctl_events.h"
+#include "lib/ring.bpf.h"
+#include "lib/task.bpf.h"
+#include "lib/syscalls.bpf.h"
+#include "lib/wanted.bpf.h"
+#include "lib/wait_set.bpf.h"
+#include "lib/wait_futex.bpf.h"
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+#define TASK_INTERRUPTIBLE 0x1
+#define TASK_UNINTERRUPTIBLE 0x2
+#define TASK_STOPPED 0x4
+#define TASK_TRACED 0x8
+#define TASK_NOLOAD 0x400
+#define TASK_FROZEN 0x8000 /* 6.1; before it PF_FROZEN */
+#define PF_FROZEN 0x00010000
+#define TS_COMPAT 0x2 /* a 32-bit system call: other numbers */
+#define F_SETLKW 7
+#define F_OFD_SETLKW 38
+/* A wait this old is told once more, with its holders: it is no part of a healthy pipeline. */
+#define SETTLED_NS 1000000000ULL
+
+struct seen {
+	__u64 switches;
+	__u64 since_ns;
+	__u64 generation; /* of the pass that found it so */
+	__u32 sleeping;
+	__u32 settled;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct seen);
+} xctl_seen SEC(".maps");
+
+/* Records are larger than the stack. Only one pass runs at a time. */
+struct scratch {
+	struct xctl_wait wait;
+	struct xctl_wait_member member;
+	struct xctl_wait_holder holder;
+	struct wait_file file;
+	struct set_walk walk;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct scratch);
+} xctl_scratch SEC(".maps");
+
+struct task_struct___old {
+	long state; /* __state since 5.14 */
+} __attribute__((preserve_access_index));
+
+static __always_inline __u32 task_state(struct task_struct *t)
+{
+	struct task_struct___old *old = (void *)t;
+
+	if (bpf_core_field_exists(t->__state))
+		return BPF_CORE_READ(t, __state);
+	return BPF_CORE_READ(old, state);
+}
+
+static __always_inline bool is_frozen(struct task_struct *t, __u32 state)
+{
+	if (state & TASK_FROZEN)
+		return true;
+	if (bpf_core_field_exists(t->frozen) && BPF_CORE_READ_BITFIELD_PROBED(t, frozen))
+		return true; /* cgroup v2 freezer, 5.2 */
+	return BPF_CORE_READ(t, flags) & PF_FROZEN;
+}
+
+/* When the task last left a CPU (or, for one that runs, was last accounted), in the scheduler's clock. */
+static __always_inline __u64 left_cpu(struct task_struct *t)
+{
+	__u64 burst = BPF_CORE_READ(t, se.sum_exec_runtime) - BPF_CORE_READ(t, se.prev_sum_exec_runtime);
+
+	return BPF_CORE_READ(t, sched_info.last_arrival) + burst;
+}
+
+/*
+ * How long the task has been off the CPU. The scheduler's clock has no helper; the reading task's
+ * own account, a timer tick old at most, stands for now.
+ */
+static __always_inline __u64 off_cpu_ns(struct task_struct *t)
+{
+	struct task_struct *me = (void *)bpf_get_current_task();
+	__u64 now, left;
+
+	if (!bpf_core_field_exists(t->sched_info.last_arrival))
+		return 0;
+	now = left_cpu(me);
+	left = left_cpu(t);
+	return now > left ? now - left : 0;
+}
+
+static __always_inline void use_file(struct xctl_wait *e, struct wait_file *w, struct file *file)
+{
+	xctl_wait_file(w, file);
+	e->wait = w->wait;
+	e->object = w->object;
+	e->peer = w->peer;
+	e->dev = w->dev;
+	e->readers = w->readers;
+	e->writers = w->writers;
+	__builtin_memcpy(e->name, w->name, sizeof(e->name));
+	if (w->tcp) {
+		xctl_fill_flow(&e->flow, w->tcp);
+		xctl_fill_tcp_state(&e->tcp, w->tcp);
+	}
+	xctl_want(w, &e->flow);
+}
+
+/* A function of its own: inlined at every system call it would be most of the program. */
+static __noinline void use_fd(struct task_struct *t, struct xctl_wait *e, struct wait_file *w, __s32 fd, __u16 op)
+{
+	struct file *file = xctl_fd_file(t, fd);
+
+	e->fd = fd;
+	e->op = op;
+	e->wait = XCTL_W_OTHER;
+	if (file)
+		use_file(e, w, file);
+	/* A regular file is waited for in uninterruptible sleep only. */
+	if (e->wait == XCTL_W_DISK && !(e->state & TASK_UNINTERRUPTIBLE))
+		e->wait = XCTL_W_OTHER;
+}
+
+static __always_inline void classify_syscall(struct task_struct *t, struct xctl_wait *e, struct wait_file *w,
+					     const __u64 *arg)
+{
+	switch (e->syscall) {
+	case NR_read:
+	case NR_readv:
+	case NR_pread64:
+	case NR_preadv:
+	case NR_preadv2:
+	case NR_recvfrom:
+	case NR_recvmsg:
+	case NR_recvmmsg:
+	case NR_getdents:
+	case NR_getdents64:
+	case NR_splice:
+	case NR_copy_file_range:
+		use_fd(t, e, w, arg[0], XCTL_OP_READ);
+		return;
+	case NR_write:
+	case NR_writev:
+	case NR_pwrite64:
+	case NR_pwritev:
+	case NR_pwritev2:
+	case NR_sendto:
+	case NR_sendmsg:
+	case NR_sendmmsg:
+	case NR_sendfile:
+	case NR_ftruncate:
+	case NR_fallocate:
+		use_fd(t, e, w, arg[0], XCTL_OP_WRITE);
+		return;
+	case NR_fsync:
+	case NR_fdatasync:
+	case NR_syncfs:
+	case NR_sync_file_range:
+		use_fd(t, e, w, arg[0], XCTL_OP_SYNC);
+		return;
+	case NR_connect:
+		use_fd(t, e, w, arg[0], XCTL_OP_CONNECT);
+		return;
+	case NR_accept:
+	case NR_accept4:
+		use_fd(t, e, w, arg[0], XCTL_OP_READ);
+		e->wait = XCTL_W_ACCEPT;
+		return;
+	case NR_ioctl:
+		use_fd(t, e, w, arg[0], XCTL_OP_IOCTL);
+		return;
+	case NR_flock:
+		use_fd(t, e, w, arg[0], XCTL_OP_NONE);
+		e->wait = XCTL_W_FILE_LOCK;
+		return;
+	case NR_fcntl:
+		use_fd(t, e, w, arg[0], XCTL_OP_NONE);
+		e->wait = arg[1] == F_SETLKW || arg[1] == F_OFD_SETLKW ? XCTL_W_FILE_LOCK : XCTL_W_OTHER;
+		return;
+	case NR_wait4:
+		e->wait = XCTL_W_CHILD;
+		e->owner_tid = (__s32)arg[0] > 0 ? arg[0] : 0;
+		return;
+	case NR_waitid:
+		e->wait = XCTL_W_CHILD;
+		e->owner_tid = arg[0] == 1 /* P_PID */ ? arg[1] : 0;
+		return;
+	case NR_nanosleep:
+	case NR_clock_nanosleep:
+	case NR_pause:
+	case NR_rt_sigsuspend:
+	case NR_rt_sigtimedwait:
+		e->wait = XCTL_W_SLEEP;
+		return;
+	case NR_select:
+	case NR_pselect6:
+		/* No descriptor at all: the old way to sleep. */
+		e->wait = arg[0] ? XCTL_W_POLL : XCTL_W_SLEEP;
+		e->nfds = arg[0];
+		e->flags |= XCTL_WF_MEMBERS_CUT;
+		return;
+	case NR_semop:
+	case NR_semtimedop:
+	case NR_msgsnd:
+	case NR_msgrcv:
+		e->wait = XCTL_W_SYSV;
+		e->object = arg[0];
+		return;
+	case NR_io_uring_enter:
+		e->wait = XCTL_W_IO_URING;
+		e->fd = arg[0];
+		return;
+	case NR_io_getevents:
+	case NR_io_pgetevents:
+		e->wait = XCTL_W_AIO;
+		return;
+	}
+}
+
+/* What user memory tells: futex words, poll sets. */
+static __always_inline void classify_user(struct task_struct *t, struct scratch *s, struct seq_file *seq,
+					  const __u64 *arg, bool sleepable)
+{
+	struct xctl_wait *e = &s->wait;
+	struct futex_mutex mutex = {};
+	struct pollfd pfd = {};
+
+	switch (e->syscall) {
+	case NR_futex:
+		e->object = arg[0];
+		e->wait = XCTL_W_FUTEX;
+		if (!sleepable)
+			break;
+		if (!bpf_copy_from_user_task(&mutex, sizeof(mutex), (void *)arg[0], t, 0) ||
+		    !bpf_copy_from_user_task(&mutex.word, sizeof(mutex.word), (void *)arg[0], t, 0))
+			xctl_wait_futex(e, &mutex, arg[1], arg[2]);
+		break;
+	case NR_poll:
+	case NR_ppoll:
+		e->wait = arg[1] ? XCTL_W_POLL : XCTL_W_SLEEP;
+		e->nfds = arg[1];
+		/* One descriptor is no set: the wait is as exact as a read. */
+		if (sleepable && arg[1] == 1 &&
+		    !bpf_copy_from_user_task(&pfd, sizeof(pfd), (void *)arg[0], t, 0))
+			use_fd(t, e, &s->file, pfd.fd, pfd.events & 4 ? XCTL_OP_WRITE : XCTL_OP_READ);
+		break;
+	case NR_epoll_wait:
+	case NR_epoll_pwait:
+	case NR_epoll_pwait2:
+		e->wait = XCTL_W_EPOLL;
+		e->fd = arg[0];
+		break;
+	}
+	if (!sleepable)
+		e->flags |= XCTL_WF_SIMPLE;
+}
+
+/* The set's own record comes after its members: only then is it known how many there are. */
+static __always_inline void write_members(struct task_struct *t, struct scratch *s, struct seq_file *seq,
+					  const __u64 *arg)
+{
+	struct xctl_wait *e = &s->wait;
+	struct set_walk walk = { .seq = seq, .task = t, .m = &s->member, .w = &s->file };
+	struct file *file;
+
+	if (e->wait == XCTL_W_POLL && (e->syscall == NR_poll || e->syscall == NR_ppoll)) {
+		xctl_walk_poll(&walk, arg[0], arg[1]);
+	} else if (e->wait == XCTL_W_EPOLL) {
+		file = xctl_fd_file(t, arg[0]);
+		if (!file)
+			return;
+		xctl_walk_epoll(&walk, file);
+		e->nfds = walk.nfds;
+	} else {
+		return;
+	}
+	if (walk.cut)
+		e->flags |= XCTL_WF_MEMBERS_CUT;
+}
+
+static __always_inline void classify(struct task_struct *t, struct scratch *s, struct seq_file *seq,
+				     const __u64 *arg, bool sleepable)
+{
+	struct xctl_wait *e = &s->wait;
+
+	e->wait = XCTL_W_OTHER;
+	if (e->state & TASK_STOPPED) {
+		e->wait = XCTL_W_STOPPED;
+	} else if (e->state & TASK_TRACED) {
+		e->wait = XCTL_W_TRACED;
+		e->owner_tid = BPF_CORE_READ(t, parent, tgid);
+	} else if (is_frozen(t, e->state)) {
+		e->wait = XCTL_W_FROZEN;
+	} else {
+		classify_syscall(t, e, &s->file, arg);
+		classify_user(t, s, seq, arg, sleepable);
+	}
+	if (e->wait != XCTL_W_OTHER || !(e->state & TASK_UNINTERRUPTIBLE) || (e->state & TASK_NOLOAD))
+		return;
+	/* vfork: until the child has its own memory. */
+	if (e->syscall == NR_vfork || e->syscall == NR_clone || e->syscall == NR_clone3)
+		e->wait = XCTL_W_CHILD;
+	else
+		e->wait = e->flags & XCTL_WF_IOWAIT ? XCTL_W_DISK : XCTL_W_KERNEL;
+}
+
+static __always_inline void read_regs(struct task_struct *t, struct xctl_wait *e, __u64 *arg)
+{
+	struct pt_regs *regs = (struct pt_regs *)bpf_task_pt_regs(t);
+
+	e->syscall = -1;
+	if (!regs || BPF_CORE_READ(t, thread_info.status) & TS_COMPAT)
+		return;
+	e->syscall = BPF_CORE_READ(regs, orig_ax);
+	arg[0] = BPF_CORE_READ(regs, di);
+	arg[1] = BPF_CORE_READ(regs, si);
+	arg[2] = BPF_CORE_READ(regs, dx);
+}
+
+/* Where its details are known and have not changed, the short record. */
+static __always_inline bool is_same(struct seen *seen, struct pass *pass, __u64 switches, __u32 sleeping, __u64 now)
+{
+	if (pass->full || !sleeping || !seen->sleeping || seen->switches != switches)
+		return false;
+	/* The iterator's buffer was full and it calls again for the same task. */
+	if (seen->generation == pass->generation)
+		return false;
+	if (!seen->settled && now - seen->since_ns >= SETTLED_NS) {
+		seen->settled = 1;
+		seen->generation = pass->generation;
+		return false;
+	}
+	return true;
+}
+
+static __always_inline void write_same(struct task_struct *t, struct seq_file *seq)
+{
+	struct xctl_wait_same same = {};
+
+	xctl_fill_hdr(&same.hdr, XCTL_WAIT_SAME, sizeof(same));
+	same.hdr.pid = BPF_CORE_READ(t, tgid);
+	same.tid = BPF_CORE_READ(t, pid);
+	if (bpf_seq_write(seq, &same, sizeof(same)))
+		xctl_count_loss(XCTL_LOST_SEQ_FULL);
+}
+
+static __always_inline int one_thread(struct bpf_iter__task *ctx, bool sleepable)
+{
+	struct task_struct *t = ctx->task;
+	struct seq_file *seq = ctx->meta->seq;
+	struct pass *pass = xctl_this_pass();
+	__u32 zero = 0, state, sleeping;
+	struct xctl_wait *e;
+	struct scratch *s;
+	struct seen *seen;
+	__u64 switches, now, arg[3] = {};
+
+	if (!t || !pass || xctl_is_kthread(t) || BPF_CORE_READ(t, exit_state))
+		return 0;
+	s = bpf_map_lookup_elem(&xctl_scratch, &zero);
+	if (!s)
+		return 0;
+	state = task_state(t);
+	sleeping = state & (TASK_INTERRUPTIBLE | TASK_UNINTERRUPTIBLE | TASK_STOPPED | TASK_TRACED | TASK_FROZEN);
+	switches = BPF_CORE_READ(t, nvcsw) + BPF_CORE_READ(t, nivcsw);
+	now = bpf_ktime_get_boot_ns();
+	seen = bpf_task_storage_get(&xctl_seen, t, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (!seen) {
+		xctl_count_loss(XCTL_LOST_STORAGE);
+		return 0;
+	}
+	if (is_same(seen, pass, switches, sleeping, now)) {
+		write_same(t, seq);
+		return 0;
+	}
+	if (seen->switches != switches || !seen->since_ns || seen->sleeping != !!sleeping) {
+		seen->switches = switches;
+		seen->since_ns = now - (sleeping ? off_cpu_ns(t) : 0);
+		seen->settled = 0;
+	}
+	seen->sleeping = !!sleeping;
+	seen->generation = pass->generation;
+	if (now - seen->since_ns >= SETTLED_NS)
+		seen->settled = 1;
+
+	e = &s->wait;
+	__builtin_memset(e, 0, sizeof(*e));
+	__builtin_memset(&s->file, 0, sizeof(s->file));
+	xctl_fill_hdr(&e->hdr, XCTL_WAIT, sizeof(*e));
+	e->hdr.pid = BPF_CORE_READ(t, tgid);
+	e->tid = BPF_CORE_READ(t, pid);
+	e->start_ns = xctl_start_ns(t);
+	e->since_ns = seen->since_ns;
+	e->switches = switches;
+	e->run_ns = BPF_CORE_READ(t, se.sum_exec_runtime);
+	e->state = state;
+	e->fd = -1;
+	e->threads = BPF_CORE_READ(t, signal, nr_threads);
+	BPF_CORE_READ_STR_INTO(&e->comm, t, comm);
+	if (BPF_CORE_READ_BITFIELD_PROBED(t, in_iowait))
+		e->flags |= XCTL_WF_IOWAIT;
+	if (sleeping) {
+		read_regs(t, e, arg);
+		classify(t, s, seq, arg, sleepable);
+		if (sleepable)
+			write_members(t, s, seq, arg);
+	} else {
+		e->wait = XCTL_W_RUN;
+		e->syscall = -1;
+	}
+	if (bpf_seq_write(seq, e, sizeof(*e)))
+		xctl_count_loss(XCTL_LOST_SEQ_FULL);
+	return 0;
+}
+
+SEC("iter.s/task")
+int threads__iter_s(struct bpf_iter__task *ctx)
+{
+	return one_thread(ctx, true);
+}
+
+SEC("iter/task")
+int threads__iter(struct bpf_iter__task *ctx)
+{
+	return one_thread(ctx, false);
+}
+
+SEC("iter/task_file")
+int holders__iter(struct bpf_iter__task_file *ctx)
+{
+	struct task_struct *t = ctx->task;
+	struct file *file = ctx->file;
+	struct pass *pass = xctl_this_pass();
+	struct xctl_wait_holder *h;
+	struct wanted_key key = {};
+	struct wanted *wanted;
+	struct socket *sock;
+	struct sock *sk = NULL;
+	struct scratch *s;
+	__u32 zero = 0;
+	__u16 type;
+
+	if (!t || !file || !pass || BPF_CORE_READ(t, tgid) != BPF_CORE_READ(t, pid))
+		return 0;
+	type = BPF_CORE_READ(file, f_inode, i_mode) & S_IFMT;
+	if (type != S_IFIFO && type != S_IFSOCK)
+		return 0;
+	s = bpf_map_lookup_elem(&xctl_scratch, &zero);
+	if (!s)
+		return 0;
+	h = &s->holder;
+	__builtin_memset(h, 0, sizeof(*h));
+	h->wait = XCTL_W_PIPE;
+	key.a = (__u64)BPF_CORE_READ(file, f_inode);
+	if (type == S_IFSOCK) {
+		sock = BPF_CORE_READ(file, private_data);
+		sk = BPF_CORE_READ(sock, sk);
+		h->wait = XCTL_W_UNIX;
+		if (xctl_is_tcp(sk)) {
+			h->wait = XCTL_W_TCP;
+			xctl_fill_flow(&h->flow, sk);
+			xctl_flow_key(&key, &h->flow, false);
+		}
+	}
+	wanted = bpf_map_lookup_elem(&xctl_wanted, &key);
+	if (!wanted || wanted->generation != pass->generation)
+		return 0;
+	if (h->wait == XCTL_W_TCP)
+		xctl_fill_tcp_state(&h->tcp, sk);
+	xctl_fill_hdr(&h->hdr, XCTL_WAIT_HOLDER, sizeof(*h));
+	h->hdr.pid = BPF_CORE_READ(t, tgid);
+	h->start_ns = xctl_start_ns(t);
+	h->object = wanted->object;
+	h->fd = ctx->fd;
+	h->mode = BPF_CORE_READ(file, f_mode) & 3;
+	BPF_CORE_READ_STR_INTO(&h->comm, t, comm);
+	if (bpf_seq_write(ctx->meta->seq, h, sizeof(*h)))
+		xctl_count_loss(XCTL_LOST_SEQ_FULL);
+	return 0;
+}

@@ -1,0 +1,40 @@
+/** xctl-agent: command line → configuration → Agent → exit code. */
+import { createLog, type Log } from '../util/log.js';
+import { packageVersion } from '../util/version.js';
+import { messageOf } from '../util/errors.js';
+import { Agent } from './agent.js';
+import { type AgentConfig, parseCommandLine } from './config.js';
+import { exitCodeOf, logFailure, watchSignals, watchUncaught } from './signals.js';
+
+/** Undefined when there is nothing to run: it was a question about the program itself, or a mistake. */
+function configure(argv: readonly string[]): AgentConfig | undefined {
+  try {
+    const invocation = parseCommandLine(argv, packageVersion());
+    if ('run' in invocation) return invocation.run;
+    process.stdout.write(invocation.print);
+  } catch (error) {
+    process.stderr.write(`xctl-agent: ${messageOf(error)}\n`);
+    process.exitCode = exitCodeOf(error);
+  }
+  return undefined;
+}
+
+async function run(config: AgentConfig, log: Log): Promise<void> {
+  const signal = watchSignals(log);
+  try {
+    await new Agent(config, log).run(signal);
+    log.info('stopped');
+  } catch (error) {
+    logFailure(log, 'xctl-agent ends', error);
+    process.exitCode = exitCodeOf(error);
+  }
+  // What still holds the event loop (a native call, a hung disk) must not hold the process.
+  process.exit();
+}
+
+const config = configure(process.argv.slice(2));
+if (config !== undefined) {
+  const log = createLog(config.logLevel);
+  watchUncaught(log);
+  await run(config, log);
+}

@@ -1,0 +1,68 @@
+/** Small type guards that compose: `shape<T>` does not compile when a field of T is not named in it. */
+
+export type Guard<T> = (value: unknown) => value is T;
+
+export interface Optional<T> {
+  readonly optional: Guard<T>;
+}
+
+/** One guard for each field of T. */
+export type Fields<T> = {
+  readonly [K in keyof T]-?: Record<never, never> extends Pick<T, K>
+    ? Optional<Exclude<T[K], undefined>>
+    : Guard<T[K]>;
+};
+
+/** The field may be absent; when it is there it must pass. */
+export function optional<T>(check: Guard<T>): Optional<T> {
+  return { optional: check };
+}
+
+export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** An object with these fields. Others may be there too: a later version may say more. */
+export function shape<T>(fields: Fields<T>): Guard<T> {
+  const required: [string, Guard<unknown>][] = [];
+  const perhaps: [string, Guard<unknown>][] = [];
+  for (const [name, field] of Object.entries<Guard<unknown> | Optional<unknown>>(fields)) {
+    if (typeof field === 'function') required.push([name, field]);
+    else perhaps.push([name, field.optional]);
+  }
+  return (value): value is T => {
+    if (!isRecord(value)) return false;
+    for (const [name, check] of required) if (!check(value[name])) return false;
+    for (const [name, check] of perhaps) {
+      const field = value[name];
+      if (field !== undefined && !check(field)) return false;
+    }
+    return true;
+  };
+}
+
+export function list<T>(check: Guard<T>): Guard<readonly T[]> {
+  return (value): value is readonly T[] => Array.isArray(value) && value.every(check);
+}
+
+export function oneOf<const T extends string | number | true>(...values: readonly T[]): Guard<T> {
+  const known: ReadonlySet<unknown> = new Set(values);
+  return (value): value is T => known.has(value);
+}
+
+export const text: Guard<string> = (value): value is string => typeof value === 'string';
+
+/** Finite: JSON has no NaN, but `1e999` parses to Infinity. */
+export const number: Guard<number> = (value): value is number => Number.isFinite(value);
+
+export const count: Guard<number> = (value): value is number =>
+  typeof value === 'number' && value >= 0 && value < 2 ** 64;
+
+/** PID_MAX_LIMIT of the kernel is 2^22. 0 where nobody is known. */
+export const pid: Guard<number> = (value): value is number =>
+  Number.isInteger(value) && typeof value === 'number' && value >= 0 && value <= 2 ** 22;
+
+export const port: Guard<number> = (value): value is number =>
+  Number.isInteger(value) && typeof value === 'number' && value >= 0 && value <= 65535;
+
+export const flag: Guard<boolean> = (value): value is boolean => typeof value === 'boolean';

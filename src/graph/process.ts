@@ -1,0 +1,136 @@
+/** process.* events: who lives, whose child it is, how it ended. */
+import type { EventOf, ExitAttrs, ProcessAttrs, ProcessRef } from '../events/event.js';
+import { processId } from '../events/ids.js';
+import { statusOf } from '../util/signals.js';
+import type { ProcessNode } from './model.js';
+import { factOf, type StateGraph } from './state-graph.js';
+
+type ProcessEvent =
+  | EventOf<'process.seen'>
+  | EventOf<'process.fork'>
+  | EventOf<'process.exec'>
+  | EventOf<'process.info'>
+  | EventOf<'process.exit'>
+  | EventOf<'process.oom_kill'>;
+
+export function applyProcess(graph: StateGraph, event: ProcessEvent): void {
+  if (event.pid === undefined) return;
+  const ref = { pid: event.pid, start: event.attrs.start };
+  const node = ensureProcess(graph, ref, event.attrs.comm, event.ts);
+  if (node === undefined) return;
+  describe(graph, node, event.attrs);
+  if (event.type === 'process.exec') forgetWaits(graph, node);
+  if (event.type === 'process.oom_kill') node.oomKill = factOf(event);
+  if (event.type === 'process.exit') exit(graph, node, event);
+}
+
+/**
+ * The node of (pid, start). A process with the same pid and an older start has ended, even if its
+ * exit was lost; an event about such an older one is counted as stale and makes nothing.
+ */
+export function ensureProcess(
+  graph: StateGraph,
+  ref: ProcessRef,
+  comm: string,
+  ts: number,
+): ProcessNode | undefined {
+  const id = processId(ref.pid);
+  const known = graph.nodes.get(id);
+  if (known?.type === 'process') {
+    if (known.start === ref.start) {
+      known.lastTs = ts;
+      return known;
+    }
+    if (known.start > ref.start) {
+      graph.stale++;
+      return undefined;
+    }
+    retire(graph, known, ts);
+  }
+  return graph.insert<ProcessNode>({
+    id,
+    type: 'process',
+    pid: ref.pid,
+    start: ref.start,
+    comm,
+    ppid: 0,
+    uid: undefined,
+    cmdline: undefined,
+    cgroup: undefined,
+    containerId: undefined,
+    podUid: undefined,
+    job: undefined,
+    exit: undefined,
+    oomKill: undefined,
+    threads: new Map(),
+    threadCount: 0,
+    children: undefined,
+    cpuShare: 0,
+    cpuGainMs: 0,
+    cpuSinceTs: 0,
+    firstTs: ts,
+    lastTs: ts,
+    out: [],
+    in: [],
+  });
+}
+
+function describe(graph: StateGraph, node: ProcessNode, attrs: ProcessAttrs): void {
+  node.comm = attrs.comm;
+  if (attrs.uid !== undefined) node.uid = attrs.uid;
+  if (attrs.cmdline !== undefined) node.cmdline = attrs.cmdline;
+  if (attrs.cgroup !== undefined) node.cgroup = attrs.cgroup;
+  if (attrs.containerId !== undefined) node.containerId = attrs.containerId;
+  if (attrs.podUid !== undefined) node.podUid = attrs.podUid;
+  if (attrs.job !== undefined) node.job = attrs.job;
+  if (attrs.ppid !== undefined && attrs.ppid !== node.ppid) {
+    graph.process(node.ppid)?.children?.delete(node);
+    node.ppid = attrs.ppid;
+    const parent = graph.process(attrs.ppid);
+    if (parent !== undefined) {
+      parent.children ??= new Set();
+      parent.children.add(node);
+    }
+  }
+}
+
+function exit(graph: StateGraph, node: ProcessNode, event: EventOf<'process.exit'>): void {
+  const fact = factOf(event);
+  node.exit = { ts: event.ts, attrs: event.attrs, fact };
+  forgetWaits(graph, node);
+  // Its descriptors are closed and its parent's wait is over: none of these is true any more.
+  graph.edges.removeAll(node);
+  if (isUnremarkable(node, event.attrs)) {
+    keepCompact(graph, node, event.ts, statusOf(event.attrs));
+    graph.drop(node);
+  }
+}
+
+/** Ended well and of no job: 48 bytes are enough to answer for it. */
+function isUnremarkable(node: ProcessNode, attrs: ExitAttrs): boolean {
+  return (
+    attrs.signal === undefined && attrs.code === 0 && node.job === undefined && node.oomKill === undefined
+  );
+}
+
+function keepCompact(graph: StateGraph, node: ProcessNode, ts: number, status: number): void {
+  graph.exited.add(
+    { pid: node.pid, start: node.start, ppid: node.ppid, exitTs: ts, comm: node.comm, status },
+    graph.limits.keepMs,
+  );
+}
+
+/** The pid belongs to another process now. */
+function retire(graph: StateGraph, node: ProcessNode, ts: number): void {
+  const status = node.exit === undefined ? 0 : statusOf(node.exit.attrs);
+  keepCompact(graph, node, node.exit?.ts ?? ts, status);
+  graph.drop(node);
+}
+
+function forgetWaits(graph: StateGraph, node: ProcessNode): void {
+  for (const thread of node.threads.values()) {
+    for (const edge of thread.edges) graph.edges.remove(edge);
+    graph.threadsByTid.delete(thread.tid);
+  }
+  node.threads.clear();
+}

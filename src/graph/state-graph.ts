@@ -1,0 +1,272 @@
+/**
+ * The live causal graph: a pure function of its events. Time is the events' time; nothing here
+ * reads a clock, so a recording replayed gives the same graph and the same answers.
+ *
+ * `apply` costs O(degree of the nodes the event names). Memory is bounded by `limits`; what had to
+ * give way is counted in `stats()` and never in silence.
+ */
+import type { Event } from '../events/event.js';
+import { processId } from '../events/ids.js';
+import { assertNever } from '../util/errors.js';
+import { EdgeSet } from './edges.js';
+import { ExitedStore } from './exited.js';
+import type { Fact, GraphNode, NodeType, ProcessNode, ResourceNode, Thread } from './model.js';
+import { RESOURCE_PREFIXES } from './model.js';
+import { applyProcess } from './process.js';
+import { applyTransport, newFlow } from './transport.js';
+import { applyHolders, applyPass, applyWait } from './waits.js';
+
+export interface GraphLimits {
+  readonly maxNodes: number;
+  readonly maxEdges: number;
+  /** Exited processes kept in the compact store. */
+  readonly maxExited: number;
+  /** How long what is over stays queryable, ms of event time. */
+  readonly keepMs: number;
+}
+
+export const DEFAULT_LIMITS: GraphLimits = {
+  maxNodes: 200_000,
+  maxEdges: 2_000_000,
+  maxExited: 400_000,
+  keepMs: 600_000,
+};
+
+export interface GraphStats {
+  readonly nodes: Readonly<Record<string, number>>;
+  readonly edges: Readonly<Record<string, number>>;
+  readonly exited: number;
+  /** Aged out as it should be. */
+  readonly expired: number;
+  /** Refused or dropped early because a limit was reached. */
+  readonly evicted: Readonly<Record<'nodes' | 'edges' | 'exited', number>>;
+  /** Events about an older process that had the same pid. */
+  readonly stale: number;
+}
+
+/** Nodes looked at for ageing in each pass: bounds the work of one event. */
+const SWEEP_NODES = 4_000;
+
+export class StateGraph {
+  readonly limits: GraphLimits;
+  readonly nodes = new Map<string, GraphNode>();
+  readonly edges = new EdgeSet();
+  readonly exited: ExitedStore;
+  readonly threadsByTid = new Map<number, Thread>();
+  readonly nodeCounts = new Map<NodeType, number>();
+  /** Time of the newest event, ms since the epoch; 0 before the first. */
+  now = 0;
+  /** Time of the last complete pass over the threads. */
+  passTs = 0;
+  stale = 0;
+  #expired = 0;
+  #evictedNodes = 0;
+  #evictedEdges = 0;
+  #sweep: IterableIterator<GraphNode>;
+
+  constructor(limits: Partial<GraphLimits> = {}) {
+    this.limits = { ...DEFAULT_LIMITS, ...limits };
+    this.exited = new ExitedStore(this.limits.maxExited);
+    this.#sweep = this.nodes.values();
+  }
+
+  apply(event: Event): void {
+    if (event.ts > this.now) this.now = event.ts;
+    switch (event.type) {
+      case 'transport.state':
+      case 'transport.retransmit':
+      case 'transport.timeout':
+      case 'transport.recovered':
+      case 'transport.zero_window':
+      case 'transport.connect':
+      case 'transport.connect_failed':
+      case 'transport.reset':
+      case 'transport.close':
+        applyTransport(this, event);
+        return;
+      case 'process.seen':
+      case 'process.fork':
+      case 'process.exec':
+      case 'process.info':
+      case 'process.exit':
+      case 'process.oom_kill':
+        applyProcess(this, event);
+        return;
+      case 'wait.run':
+      case 'wait.sleep':
+      case 'wait.futex':
+      case 'wait.lock':
+      case 'wait.join':
+      case 'wait.pipe':
+      case 'wait.unix':
+      case 'wait.tcp':
+      case 'wait.accept':
+      case 'wait.poll':
+      case 'wait.child':
+      case 'wait.file_lock':
+      case 'wait.disk':
+      case 'wait.device':
+      case 'wait.stopped':
+      case 'wait.traced':
+      case 'wait.frozen':
+      case 'wait.other':
+        applyWait(this, event);
+        return;
+      case 'wait.holders':
+        applyHolders(this, event);
+        return;
+      case 'wait.pass':
+        applyPass(this, event);
+        this.#age();
+        return;
+      case 'custom':
+        return;
+      default:
+        assertNever(event);
+    }
+  }
+
+  process(pid: number): ProcessNode | undefined {
+    const node = this.nodes.get(processId(pid));
+    return node?.type === 'process' ? node : undefined;
+  }
+
+  /** The node of an entity id, made if it is new; undefined when the graph is full. */
+  resource(id: string, ts: number): ResourceNode | undefined {
+    const known = this.nodes.get(id);
+    if (known !== undefined) return isResource(known) ? known : undefined;
+    const type = RESOURCE_PREFIXES[id.slice(0, Math.max(0, id.indexOf(':')))] ?? 'thing';
+    return this.insert<ResourceNode>({
+      id,
+      type,
+      firstTs: ts,
+      lastTs: ts,
+      out: [],
+      in: [],
+      holders: [],
+      holdersTs: 0,
+      members: [],
+    });
+  }
+
+  /** Like `resource`, for any id an event may name. */
+  node(id: string, ts: number): GraphNode | undefined {
+    const known = this.nodes.get(id);
+    if (known !== undefined) return known;
+    if (id.startsWith('flow:')) return newFlow(this, id, ts);
+    if (id.startsWith('peer:')) {
+      return this.insert({
+        id,
+        type: 'peer',
+        address: id.slice(5),
+        firstTs: ts,
+        lastTs: ts,
+        out: [],
+        in: [],
+      });
+    }
+    if (id.startsWith('pid:')) return undefined;
+    return this.resource(id, ts);
+  }
+
+  insert<N extends GraphNode>(node: N): N | undefined {
+    if (this.nodes.size >= this.limits.maxNodes && !this.#makeRoom()) {
+      this.#evictedNodes++;
+      return undefined;
+    }
+    this.nodes.set(node.id, node);
+    this.nodeCounts.set(node.type, (this.nodeCounts.get(node.type) ?? 0) + 1);
+    return node;
+  }
+
+  /** Counted refusal: an edge beyond the limit is not made. */
+  mayAddEdge(): boolean {
+    if (this.edges.total < this.limits.maxEdges) return true;
+    this.#evictedEdges++;
+    return false;
+  }
+
+  drop(node: GraphNode): void {
+    this.edges.removeAll(node);
+    if (node.type === 'process') {
+      for (const thread of node.threads.values()) this.threadsByTid.delete(thread.tid);
+      this.process(node.ppid)?.children?.delete(node);
+    }
+    if (this.nodes.get(node.id) === node) {
+      this.nodes.delete(node.id);
+      this.nodeCounts.set(node.type, (this.nodeCounts.get(node.type) ?? 1) - 1);
+    }
+  }
+
+  stats(): GraphStats {
+    return {
+      nodes: Object.fromEntries(this.nodeCounts),
+      edges: { ...this.edges.counts },
+      exited: this.exited.size,
+      expired: this.#expired,
+      evicted: { nodes: this.#evictedNodes, edges: this.#evictedEdges, exited: this.exited.overwritten },
+      stale: this.stale,
+    };
+  }
+
+  /** A slice of the nodes a pass, so that no single event pays for the whole graph. */
+  #age(): void {
+    const before = this.now - this.limits.keepMs;
+    for (let i = 0; i < SWEEP_NODES; i++) {
+      const next = this.#sweep.next();
+      if (next.done === true) {
+        this.#sweep = this.nodes.values();
+        return;
+      }
+      if (isOver(next.value) && next.value.lastTs < before) {
+        this.drop(next.value);
+        this.#expired++;
+      }
+    }
+  }
+
+  /** The limit is reached: what is over goes before its time. */
+  #makeRoom(): boolean {
+    for (let i = 0; i < SWEEP_NODES; i++) {
+      let next = this.#sweep.next();
+      if (next.done === true) {
+        this.#sweep = this.nodes.values();
+        next = this.#sweep.next();
+      }
+      if (next.done === true) return false;
+      if (isOver(next.value)) {
+        this.drop(next.value);
+        this.#evictedNodes++;
+        return true;
+      }
+    }
+    return false;
+  }
+}
+
+/** Nothing can be added to it any more, and nobody waits on it. */
+function isOver(node: GraphNode): boolean {
+  switch (node.type) {
+    case 'process':
+      return node.exit !== undefined;
+    case 'flow':
+      return !node.in.some((edge) => edge.kind === 'WaitsOn');
+    default:
+      return node.in.length === 0;
+  }
+}
+
+export function isResource(node: GraphNode): node is ResourceNode {
+  return node.type !== 'process' && node.type !== 'flow' && node.type !== 'peer';
+}
+
+/** The part of an event that an edge keeps. */
+export function factOf(event: Event): Fact {
+  return {
+    ts: event.ts,
+    type: event.type === 'custom' ? (event.customType ?? 'custom') : event.type,
+    probe: event.probe,
+    entity: event.entity,
+    value: event.value,
+  };
+}

@@ -1,0 +1,198 @@
+/** wait.* events: what each thread waits for, who holds it, and which threads are still there. */
+import type { EventOf } from '../events/event.js';
+import { processId } from '../events/ids.js';
+import type { Edge, Fact, GraphNode, ProcessNode, Thread, ThreadWait } from './model.js';
+import { ensureProcess } from './process.js';
+import { factOf, isResource, type StateGraph } from './state-graph.js';
+import { sampleFlow } from './transport.js';
+
+/** A CPU share over less than this would be noise. */
+const CPU_WINDOW_MS = 500;
+/** Weight of the newest sample in a thread's share of samples on one flow. */
+const SHARE_WEIGHT = 0.2;
+
+export function applyWait(graph: StateGraph, event: ThreadWait): void {
+  if (event.pid === undefined) return;
+  const { attrs } = event;
+  const process = ensureProcess(graph, { pid: event.pid, start: attrs.start }, '', event.ts);
+  // A process that has ended waits for nothing: the sample was taken just before.
+  if (process === undefined || process.exit !== undefined) return;
+  if (process.comm === '' || attrs.tid === process.pid) process.comm = attrs.comm;
+  process.threadCount = attrs.threads;
+
+  const thread = threadOf(graph, process, event);
+  process.cpuGainMs += Math.max(0, attrs.runMs - thread.runMs);
+  thread.runMs = attrs.runMs;
+  thread.seenTs = event.ts;
+  const before = thread.wait;
+  thread.wait = event;
+  countSample(thread);
+  updateEdges(graph, thread, before, event);
+}
+
+/** Who has an object open: replaces what was known. O(degree of the object). */
+export function applyHolders(graph: StateGraph, event: EventOf<'wait.holders'>): void {
+  const node = graph.node(event.entity, event.ts);
+  if (node === undefined) return;
+  const fact = factOf(event);
+  node.lastTs = event.ts;
+  if (isResource(node)) {
+    node.holders = event.attrs.holders;
+    node.holdersTs = event.ts;
+  }
+  const keep = new Set<Edge>();
+  for (const holder of event.attrs.holders) {
+    const process = ensureProcess(graph, holder, holder.comm, event.ts);
+    if (process === undefined || process.exit !== undefined || !graph.mayAddEdge()) continue;
+    keep.add(graph.edges.upsert('BlockedBy', node, process, fact));
+  }
+  for (let i = node.out.length - 1; i >= 0; i--) {
+    const edge = node.out[i];
+    if (edge?.kind === 'BlockedBy' && edge.to.type === 'process' && !keep.has(edge)) graph.edges.remove(edge);
+  }
+}
+
+/** The pass is complete: threads that it did not see are gone; CPU shares are known. */
+export function applyPass(graph: StateGraph, event: EventOf<'wait.pass'>): void {
+  for (const tid of event.attrs.same) {
+    const thread = graph.threadsByTid.get(tid);
+    if (thread === undefined) continue;
+    thread.seenTs = event.ts;
+    thread.process.lastTs = event.ts;
+    for (const edge of thread.edges) edge.to.lastTs = event.ts;
+    countSample(thread);
+  }
+  for (const thread of graph.threadsByTid.values()) {
+    if (thread.seenTs < event.ts) {
+      for (const edge of thread.edges) graph.edges.remove(edge);
+      thread.process.threads.delete(thread.tid);
+      graph.threadsByTid.delete(thread.tid);
+    } else if (thread.tid === thread.process.pid) {
+      measureCpu(thread.process, event.ts);
+    }
+  }
+  graph.passTs = event.ts;
+}
+
+function threadOf(graph: StateGraph, process: ProcessNode, event: ThreadWait): Thread {
+  const { tid, runMs } = event.attrs;
+  const known = process.threads.get(tid);
+  if (known !== undefined) return known;
+  const other = graph.threadsByTid.get(tid);
+  if (other !== undefined) {
+    for (const edge of other.edges) graph.edges.remove(edge);
+    other.process.threads.delete(tid);
+  }
+  const thread: Thread = {
+    tid,
+    process,
+    wait: event,
+    seenTs: event.ts,
+    edges: [],
+    runMs,
+    recentFlow: '',
+    recentShare: 0,
+  };
+  process.threads.set(tid, thread);
+  graph.threadsByTid.set(tid, thread);
+  return thread;
+}
+
+function measureCpu(process: ProcessNode, ts: number): void {
+  const elapsedMs = ts - process.cpuSinceTs;
+  if (elapsedMs < CPU_WINDOW_MS) return;
+  process.cpuShare = process.cpuSinceTs === 0 ? 0 : process.cpuGainMs / elapsedMs;
+  process.cpuGainMs = 0;
+  process.cpuSinceTs = ts;
+}
+
+/** A lossy flow is waited on again and again, never for long: count in how many samples. */
+function countSample(thread: Thread): void {
+  const flow = thread.wait.type === 'wait.tcp' ? thread.wait.entity : '';
+  if (flow !== '' && flow !== thread.recentFlow && thread.recentShare < 1 - SHARE_WEIGHT) {
+    thread.recentFlow = flow;
+    thread.recentShare = SHARE_WEIGHT;
+    return;
+  }
+  const hit = flow !== '' && flow === thread.recentFlow ? 1 : 0;
+  thread.recentShare = thread.recentShare * (1 - SHARE_WEIGHT) + hit * SHARE_WEIGHT;
+}
+
+function updateEdges(graph: StateGraph, thread: Thread, before: ThreadWait, event: ThreadWait): void {
+  const fact = factOf(event);
+  if (event.type === 'wait.tcp') sampleFlow(graph, event.entity, event.attrs.flow, fact);
+  if (event.type === 'wait.poll') {
+    for (const { entity, flow } of event.attrs.members) {
+      if (flow !== undefined) sampleFlow(graph, entity, flow, { ...fact, entity });
+    }
+  }
+  const same =
+    before !== event &&
+    before.type === event.type &&
+    before.entity === event.entity &&
+    before.attrs.since === event.attrs.since;
+  if (same && thread.edges.length > 0 && event.type !== 'wait.child') {
+    for (const edge of thread.edges) edge.event = fact;
+    touch(graph, event, fact);
+    return;
+  }
+  for (const edge of thread.edges) graph.edges.remove(edge);
+  const targets = touch(graph, event, fact);
+  thread.edges = targets.flatMap((target) =>
+    graph.mayAddEdge()
+      ? [graph.edges.add('WaitsOn', thread.process, target, event.attrs.since, fact, thread.tid)]
+      : [],
+  );
+}
+
+/** The nodes that this wait is on, refreshed with what the event says of them. */
+function touch(graph: StateGraph, event: ThreadWait, fact: Fact): readonly GraphNode[] {
+  switch (event.type) {
+    case 'wait.run':
+    case 'wait.sleep':
+    case 'wait.stopped':
+    case 'wait.frozen':
+    case 'wait.traced':
+      return [];
+    case 'wait.join':
+      return present(graph.nodes.get(event.entity));
+    case 'wait.child':
+      return children(graph, event);
+    case 'wait.lock': {
+      const node = graph.resource(event.entity, event.ts);
+      const owner = graph.threadsByTid.get(event.attrs.ownerTid)?.process ?? ownProcess(graph, event);
+      if (node !== undefined && owner !== undefined && graph.mayAddEdge()) {
+        node.lastTs = event.ts;
+        const edge = graph.edges.upsert('BlockedBy', node, owner, fact, event.attrs.ownerTid);
+        for (const old of [...node.out]) if (old !== edge) graph.edges.remove(old);
+      }
+      return present(node);
+    }
+    case 'wait.poll': {
+      const node = graph.resource(event.entity, event.ts);
+      if (node !== undefined) {
+        node.members = event.attrs.members;
+        node.lastTs = event.ts;
+      }
+      return present(node);
+    }
+    default: {
+      const node = graph.node(event.entity, event.ts);
+      if (node !== undefined) node.lastTs = event.ts;
+      return present(node);
+    }
+  }
+}
+
+function children(graph: StateGraph, event: EventOf<'wait.child'>): readonly GraphNode[] {
+  if (event.attrs.childPid !== 0) return present(graph.nodes.get(processId(event.attrs.childPid)));
+  return [...(ownProcess(graph, event)?.children ?? [])].filter((child) => child.exit === undefined);
+}
+
+function ownProcess(graph: StateGraph, event: ThreadWait): ProcessNode | undefined {
+  return event.pid === undefined ? undefined : graph.process(event.pid);
+}
+
+function present(node: GraphNode | undefined): readonly GraphNode[] {
+  return node === undefined ? [] : [node];
+}

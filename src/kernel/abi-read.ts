@@ -1,0 +1,83 @@
+/**
+ * What the generated decoders share: text and arrays out of a DataView. Everything returned is a
+ * copy, since the bytes belong to the ring and are overwritten.
+ */
+
+/** A field of a record as data; offsets and lengths in bytes and elements. */
+export interface AbiField {
+  readonly name: string;
+  readonly offset: number;
+  readonly code:
+    | 'u8'
+    | 'u16'
+    | 'u32'
+    | 'u64'
+    | 's8'
+    | 's16'
+    | 's32'
+    | 'text'
+    | 'words'
+    | 'bytes'
+    | 's32s'
+    | 'struct';
+  readonly length?: number;
+  readonly struct?: string;
+}
+
+export interface AbiStruct {
+  readonly sizeBytes: number;
+  readonly fields: readonly AbiField[];
+}
+
+// One Buffer a view, since Buffer's native slices are the fastest way from bytes to a string.
+const bytesOfView = new WeakMap<DataView, Buffer>();
+let lastView: DataView | undefined;
+let lastBytes: Buffer = Buffer.alloc(0);
+
+function bytesOf(view: DataView): Buffer {
+  if (view === lastView) return lastBytes;
+  let bytes = bytesOfView.get(view);
+  if (bytes === undefined) {
+    bytes = Buffer.from(view.buffer, view.byteOffset, view.byteLength);
+    bytesOfView.set(view, bytes);
+  }
+  lastView = view;
+  lastBytes = bytes;
+  return bytes;
+}
+
+function decodeText(bytes: Buffer, start: number, end: number): string {
+  for (let i = start; i < end; i++) {
+    if ((bytes[i] ?? 0) >= 0x80) return bytes.toString('utf8', start, end);
+  }
+  return bytes.toString('latin1', start, end);
+}
+
+/** Text that ends at the first NUL or after `length` bytes; UTF-8, invalid bytes become U+FFFD. */
+export function readText(view: DataView, at: number, length: number): string {
+  const bytes = bytesOf(view);
+  let end = at;
+  const limit = at + length;
+  while (end < limit && bytes[end] !== 0) end++;
+  return decodeText(bytes, at, end);
+}
+
+/** Words separated by NUL; only the NULs at the end are cut. */
+export function readWords(view: DataView, at: number, length: number): string {
+  const bytes = bytesOf(view);
+  let end = at + length;
+  while (end > at && bytes[end - 1] === 0) end--;
+  return decodeText(bytes, at, end);
+}
+
+export function readBytes(view: DataView, at: number, length: number): Uint8Array {
+  const copy = new Uint8Array(length);
+  for (let i = 0; i < length; i++) copy[i] = view.getUint8(at + i);
+  return copy;
+}
+
+export function readInt32s(view: DataView, at: number, length: number): number[] {
+  const copy: number[] = [];
+  for (let i = 0; i < length; i++) copy.push(view.getInt32(at + i * 4, true));
+  return copy;
+}

@@ -1,0 +1,860 @@
+// Generated from the BTF of bpf/xctl_events.h by scripts/gen-abi.mjs (make abi). Do not edit.
+// 64-bit values are numbers: exact up to 2^53, rounded to the nearest beyond.
+import type { AbiStruct } from './abi-read.js';
+import { readBytes, readText, readWords } from './abi-read.js';
+
+export const XCTL_ABI_VERSION = 1;
+export const XCTL_COMM_LEN = 16;
+export const XCTL_CMDLINE_LEN = 192;
+export const XCTL_CGROUP_LEN = 128;
+export const XCTL_NAME_LEN = 16;
+export const XCTL_WF_IOWAIT = 1;
+export const XCTL_WF_SIMPLE = 2;
+export const XCTL_WF_MEMBERS_CUT = 4;
+
+/** `enum xctl_kind`. */
+export const XctlKind = {
+  PROCESS_FORK: 1,
+  PROCESS_EXEC: 2,
+  PROCESS_EXIT: 3,
+  PROCESS_OOM_KILL: 4,
+  PROCESS_SEEN: 5,
+  TCP_CONNECT: 16,
+  TCP_CONNECT_FAILED: 17,
+  TCP_RETRANSMIT: 18,
+  TCP_TIMEOUT: 19,
+  TCP_RECOVERED: 20,
+  TCP_RESET_RECEIVED: 21,
+  TCP_RESET_SENT: 22,
+  TCP_ZERO_WINDOW: 23,
+  TCP_STATE: 24,
+  TCP_CLOSE: 25,
+  WAIT: 32,
+  WAIT_SAME: 33,
+  WAIT_MEMBER: 35,
+  WAIT_HOLDER: 34,
+} as const;
+/** Value of `enum xctl_kind` → its name in lower case. */
+export const XctlKindNames: Readonly<Record<number, string>> = {
+  1: 'process_fork',
+  2: 'process_exec',
+  3: 'process_exit',
+  4: 'process_oom_kill',
+  5: 'process_seen',
+  16: 'tcp_connect',
+  17: 'tcp_connect_failed',
+  18: 'tcp_retransmit',
+  19: 'tcp_timeout',
+  20: 'tcp_recovered',
+  21: 'tcp_reset_received',
+  22: 'tcp_reset_sent',
+  23: 'tcp_zero_window',
+  24: 'tcp_state',
+  25: 'tcp_close',
+  32: 'wait',
+  33: 'wait_same',
+  35: 'wait_member',
+  34: 'wait_holder',
+};
+
+/** `enum xctl_owner_how`. */
+export const XctlOwnerHow = {
+  NONE: 0,
+  CONNECT: 1,
+  ACCEPT: 2,
+  SEND: 3,
+  ITER: 4,
+  LISTENER: 5,
+} as const;
+/** Value of `enum xctl_owner_how` → its name in lower case. */
+export const XctlOwnerHowNames: Readonly<Record<number, string>> = {
+  0: 'none',
+  1: 'connect',
+  2: 'accept',
+  3: 'send',
+  4: 'iter',
+  5: 'listener',
+};
+
+/** `enum xctl_wait_kind`. */
+export const XctlWaitKind = {
+  RUN: 1,
+  SLEEP: 2,
+  FUTEX: 3,
+  LOCK: 4,
+  JOIN: 5,
+  PIPE: 6,
+  UNIX: 7,
+  TCP: 8,
+  ACCEPT: 9,
+  POLL: 10,
+  EPOLL: 11,
+  CHILD: 12,
+  FILE_LOCK: 13,
+  DISK: 14,
+  DEVICE: 15,
+  STOPPED: 16,
+  TRACED: 17,
+  FROZEN: 18,
+  IO_URING: 19,
+  AIO: 20,
+  EVENTFD: 21,
+  SOCKET: 22,
+  SYSV: 23,
+  TTY: 24,
+  KERNEL: 25,
+  OTHER: 26,
+} as const;
+/** Value of `enum xctl_wait_kind` → its name in lower case. */
+export const XctlWaitKindNames: Readonly<Record<number, string>> = {
+  1: 'run',
+  2: 'sleep',
+  3: 'futex',
+  4: 'lock',
+  5: 'join',
+  6: 'pipe',
+  7: 'unix',
+  8: 'tcp',
+  9: 'accept',
+  10: 'poll',
+  11: 'epoll',
+  12: 'child',
+  13: 'file_lock',
+  14: 'disk',
+  15: 'device',
+  16: 'stopped',
+  17: 'traced',
+  18: 'frozen',
+  19: 'io_uring',
+  20: 'aio',
+  21: 'eventfd',
+  22: 'socket',
+  23: 'sysv',
+  24: 'tty',
+  25: 'kernel',
+  26: 'other',
+};
+
+/** `enum xctl_wait_op`. */
+export const XctlWaitOp = {
+  NONE: 0,
+  READ: 1,
+  WRITE: 2,
+  CONNECT: 3,
+  IOCTL: 4,
+  SYNC: 5,
+} as const;
+/** Value of `enum xctl_wait_op` → its name in lower case. */
+export const XctlWaitOpNames: Readonly<Record<number, string>> = {
+  0: 'none',
+  1: 'read',
+  2: 'write',
+  3: 'connect',
+  4: 'ioctl',
+  5: 'sync',
+};
+
+/** `enum xctl_lost_reason`. */
+export const XctlLostReason = {
+  EVENTS_FULL: 0,
+  CRITICAL_FULL: 1,
+  STORAGE: 2,
+  READ: 3,
+  SEQ_FULL: 4,
+  WANTED_FULL: 5,
+  MAX: 6,
+} as const;
+/** Value of `enum xctl_lost_reason` → its name in lower case. */
+export const XctlLostReasonNames: Readonly<Record<number, string>> = {
+  0: 'events_full',
+  1: 'critical_full',
+  2: 'storage',
+  3: 'read',
+  4: 'seq_full',
+  5: 'wanted_full',
+  6: 'max',
+};
+
+/** `struct xctl_hdr`, 16 bytes. */
+export interface XctlHdr {
+  readonly tsNs: number;
+  readonly pid: number;
+  readonly kind: number;
+  readonly size: number;
+}
+/** Byte offsets in `struct xctl_hdr`. */
+export const XctlHdrLayout = {
+  sizeBytes: 16,
+  tsNs: 0,
+  pid: 8,
+  kind: 12,
+  size: 14,
+} as const;
+/** Decodes the record at byte `at` of `view`. */
+export function decodeXctlHdr(view: DataView, at: number): XctlHdr {
+  return {
+    tsNs: view.getUint32(at, true) + view.getUint32(at + 4, true) * 0x1_0000_0000,
+    pid: view.getUint32(at + 8, true),
+    kind: view.getUint16(at + 12, true),
+    size: view.getUint16(at + 14, true),
+  };
+}
+const XctlHdrFields: AbiStruct = {
+  sizeBytes: 16,
+  fields: [
+    { name: 'tsNs', offset: 0, code: 'u64' },
+    { name: 'pid', offset: 8, code: 'u32' },
+    { name: 'kind', offset: 12, code: 'u16' },
+    { name: 'size', offset: 14, code: 'u16' },
+  ],
+};
+
+/** `struct xctl_process`, 80 bytes. */
+export interface XctlProcess {
+  readonly hdr: XctlHdr;
+  readonly startNs: number;
+  readonly parentStartNs: number;
+  readonly cgroupId: number;
+  readonly ppid: number;
+  readonly uid: number;
+  readonly exitCode: number;
+  readonly pidNs: number;
+  readonly nsPid: number;
+  readonly cmdlineLen: number;
+  readonly comm: string;
+}
+/** Byte offsets in `struct xctl_process`. */
+export const XctlProcessLayout = {
+  sizeBytes: 80,
+  hdr: 0,
+  startNs: 16,
+  parentStartNs: 24,
+  cgroupId: 32,
+  ppid: 40,
+  uid: 44,
+  exitCode: 48,
+  pidNs: 52,
+  nsPid: 56,
+  cmdlineLen: 60,
+  comm: 64,
+} as const;
+/** Decodes the record at byte `at` of `view`. */
+export function decodeXctlProcess(view: DataView, at: number): XctlProcess {
+  return {
+    hdr: decodeXctlHdr(view, at),
+    startNs: view.getUint32(at + 16, true) + view.getUint32(at + 16 + 4, true) * 0x1_0000_0000,
+    parentStartNs: view.getUint32(at + 24, true) + view.getUint32(at + 24 + 4, true) * 0x1_0000_0000,
+    cgroupId: view.getUint32(at + 32, true) + view.getUint32(at + 32 + 4, true) * 0x1_0000_0000,
+    ppid: view.getUint32(at + 40, true),
+    uid: view.getUint32(at + 44, true),
+    exitCode: view.getUint32(at + 48, true),
+    pidNs: view.getUint32(at + 52, true),
+    nsPid: view.getUint32(at + 56, true),
+    cmdlineLen: view.getUint32(at + 60, true),
+    comm: readText(view, at + 64, 16),
+  };
+}
+const XctlProcessFields: AbiStruct = {
+  sizeBytes: 80,
+  fields: [
+    { name: 'hdr', offset: 0, code: 'struct', struct: 'XctlHdr' },
+    { name: 'startNs', offset: 16, code: 'u64' },
+    { name: 'parentStartNs', offset: 24, code: 'u64' },
+    { name: 'cgroupId', offset: 32, code: 'u64' },
+    { name: 'ppid', offset: 40, code: 'u32' },
+    { name: 'uid', offset: 44, code: 'u32' },
+    { name: 'exitCode', offset: 48, code: 'u32' },
+    { name: 'pidNs', offset: 52, code: 'u32' },
+    { name: 'nsPid', offset: 56, code: 'u32' },
+    { name: 'cmdlineLen', offset: 60, code: 'u32' },
+    { name: 'comm', offset: 64, code: 'text', length: 16 },
+  ],
+};
+
+/** `struct xctl_process_exec`, 272 bytes. */
+export interface XctlProcessExec {
+  readonly p: XctlProcess;
+  readonly cmdline: string;
+}
+/** Byte offsets in `struct xctl_process_exec`. */
+export const XctlProcessExecLayout = {
+  sizeBytes: 272,
+  p: 0,
+  cmdline: 80,
+} as const;
+/** Decodes the record at byte `at` of `view`. */
+export function decodeXctlProcessExec(view: DataView, at: number): XctlProcessExec {
+  return {
+    p: decodeXctlProcess(view, at),
+    cmdline: readWords(view, at + 80, 192),
+  };
+}
+const XctlProcessExecFields: AbiStruct = {
+  sizeBytes: 272,
+  fields: [
+    { name: 'p', offset: 0, code: 'struct', struct: 'XctlProcess' },
+    { name: 'cmdline', offset: 80, code: 'words', length: 192 },
+  ],
+};
+
+/** `struct xctl_process_oom`, 208 bytes. */
+export interface XctlProcessOom {
+  readonly p: XctlProcess;
+  readonly cgroup: string;
+}
+/** Byte offsets in `struct xctl_process_oom`. */
+export const XctlProcessOomLayout = {
+  sizeBytes: 208,
+  p: 0,
+  cgroup: 80,
+} as const;
+/** Decodes the record at byte `at` of `view`. */
+export function decodeXctlProcessOom(view: DataView, at: number): XctlProcessOom {
+  return {
+    p: decodeXctlProcess(view, at),
+    cgroup: readText(view, at + 80, 128),
+  };
+}
+const XctlProcessOomFields: AbiStruct = {
+  sizeBytes: 208,
+  fields: [
+    { name: 'p', offset: 0, code: 'struct', struct: 'XctlProcess' },
+    { name: 'cgroup', offset: 80, code: 'text', length: 128 },
+  ],
+};
+
+/** `struct xctl_owner`, 48 bytes. */
+export interface XctlOwner {
+  readonly createdStartNs: number;
+  readonly lastStartNs: number;
+  readonly createdPid: number;
+  readonly lastPid: number;
+  readonly createdHow: number;
+  readonly lastHow: number;
+  readonly shared: number;
+  readonly kernel: number;
+  readonly comm: string;
+}
+/** Byte offsets in `struct xctl_owner`. */
+export const XctlOwnerLayout = {
+  sizeBytes: 48,
+  createdStartNs: 0,
+  lastStartNs: 8,
+  createdPid: 16,
+  lastPid: 20,
+  createdHow: 24,
+  lastHow: 25,
+  shared: 26,
+  kernel: 27,
+  comm: 32,
+} as const;
+/** Decodes the record at byte `at` of `view`. */
+export function decodeXctlOwner(view: DataView, at: number): XctlOwner {
+  return {
+    createdStartNs: view.getUint32(at, true) + view.getUint32(at + 4, true) * 0x1_0000_0000,
+    lastStartNs: view.getUint32(at + 8, true) + view.getUint32(at + 8 + 4, true) * 0x1_0000_0000,
+    createdPid: view.getUint32(at + 16, true),
+    lastPid: view.getUint32(at + 20, true),
+    createdHow: view.getUint8(at + 24),
+    lastHow: view.getUint8(at + 25),
+    shared: view.getUint8(at + 26),
+    kernel: view.getUint8(at + 27),
+    comm: readText(view, at + 32, 16),
+  };
+}
+const XctlOwnerFields: AbiStruct = {
+  sizeBytes: 48,
+  fields: [
+    { name: 'createdStartNs', offset: 0, code: 'u64' },
+    { name: 'lastStartNs', offset: 8, code: 'u64' },
+    { name: 'createdPid', offset: 16, code: 'u32' },
+    { name: 'lastPid', offset: 20, code: 'u32' },
+    { name: 'createdHow', offset: 24, code: 'u8' },
+    { name: 'lastHow', offset: 25, code: 'u8' },
+    { name: 'shared', offset: 26, code: 'u8' },
+    { name: 'kernel', offset: 27, code: 'u8' },
+    { name: 'comm', offset: 32, code: 'text', length: 16 },
+  ],
+};
+
+/** `struct xctl_flow`, 56 bytes. */
+export interface XctlFlow {
+  readonly cookie: number;
+  readonly netns: number;
+  readonly family: number;
+  readonly lport: number;
+  readonly rport: number;
+  readonly state: number;
+  readonly caState: number;
+  readonly laddr: Uint8Array;
+  readonly raddr: Uint8Array;
+}
+/** Byte offsets in `struct xctl_flow`. */
+export const XctlFlowLayout = {
+  sizeBytes: 56,
+  cookie: 0,
+  netns: 8,
+  family: 12,
+  lport: 14,
+  rport: 16,
+  state: 18,
+  caState: 19,
+  laddr: 24,
+  raddr: 40,
+} as const;
+/** Decodes the record at byte `at` of `view`. */
+export function decodeXctlFlow(view: DataView, at: number): XctlFlow {
+  return {
+    cookie: view.getUint32(at, true) + view.getUint32(at + 4, true) * 0x1_0000_0000,
+    netns: view.getUint32(at + 8, true),
+    family: view.getUint16(at + 12, true),
+    lport: view.getUint16(at + 14, true),
+    rport: view.getUint16(at + 16, true),
+    state: view.getUint8(at + 18),
+    caState: view.getUint8(at + 19),
+    laddr: readBytes(view, at + 24, 16),
+    raddr: readBytes(view, at + 40, 16),
+  };
+}
+const XctlFlowFields: AbiStruct = {
+  sizeBytes: 56,
+  fields: [
+    { name: 'cookie', offset: 0, code: 'u64' },
+    { name: 'netns', offset: 8, code: 'u32' },
+    { name: 'family', offset: 12, code: 'u16' },
+    { name: 'lport', offset: 14, code: 'u16' },
+    { name: 'rport', offset: 16, code: 'u16' },
+    { name: 'state', offset: 18, code: 'u8' },
+    { name: 'caState', offset: 19, code: 'u8' },
+    { name: 'laddr', offset: 24, code: 'bytes', length: 16 },
+    { name: 'raddr', offset: 40, code: 'bytes', length: 16 },
+  ],
+};
+
+/** `struct xctl_tcp_state`, 88 bytes. */
+export interface XctlTcpState {
+  readonly bytesAcked: number;
+  readonly bytesReceived: number;
+  readonly sndUna: number;
+  readonly sndNxt: number;
+  readonly rcvNxt: number;
+  readonly sndWnd: number;
+  readonly srttUs: number;
+  readonly rtoUs: number;
+  readonly packetsOut: number;
+  readonly unackedBytes: number;
+  readonly writeQueueBytes: number;
+  readonly rcvQueueBytes: number;
+  readonly retransmits: number;
+  readonly totalRetrans: number;
+  readonly backoff: number;
+  readonly probesOut: number;
+  readonly lastRcvMs: number;
+  readonly lastSndMs: number;
+  readonly skErr: number;
+  readonly skShutdown: number;
+}
+/** Byte offsets in `struct xctl_tcp_state`. */
+export const XctlTcpStateLayout = {
+  sizeBytes: 88,
+  bytesAcked: 0,
+  bytesReceived: 8,
+  sndUna: 16,
+  sndNxt: 20,
+  rcvNxt: 24,
+  sndWnd: 28,
+  srttUs: 32,
+  rtoUs: 36,
+  packetsOut: 40,
+  unackedBytes: 44,
+  writeQueueBytes: 48,
+  rcvQueueBytes: 52,
+  retransmits: 56,
+  totalRetrans: 60,
+  backoff: 64,
+  probesOut: 68,
+  lastRcvMs: 72,
+  lastSndMs: 76,
+  skErr: 80,
+  skShutdown: 84,
+} as const;
+/** Decodes the record at byte `at` of `view`. */
+export function decodeXctlTcpState(view: DataView, at: number): XctlTcpState {
+  return {
+    bytesAcked: view.getUint32(at, true) + view.getUint32(at + 4, true) * 0x1_0000_0000,
+    bytesReceived: view.getUint32(at + 8, true) + view.getUint32(at + 8 + 4, true) * 0x1_0000_0000,
+    sndUna: view.getUint32(at + 16, true),
+    sndNxt: view.getUint32(at + 20, true),
+    rcvNxt: view.getUint32(at + 24, true),
+    sndWnd: view.getUint32(at + 28, true),
+    srttUs: view.getUint32(at + 32, true),
+    rtoUs: view.getUint32(at + 36, true),
+    packetsOut: view.getUint32(at + 40, true),
+    unackedBytes: view.getUint32(at + 44, true),
+    writeQueueBytes: view.getUint32(at + 48, true),
+    rcvQueueBytes: view.getUint32(at + 52, true),
+    retransmits: view.getUint32(at + 56, true),
+    totalRetrans: view.getUint32(at + 60, true),
+    backoff: view.getUint32(at + 64, true),
+    probesOut: view.getUint32(at + 68, true),
+    lastRcvMs: view.getUint32(at + 72, true),
+    lastSndMs: view.getUint32(at + 76, true),
+    skErr: view.getUint32(at + 80, true),
+    skShutdown: view.getUint32(at + 84, true),
+  };
+}
+const XctlTcpStateFields: AbiStruct = {
+  sizeBytes: 88,
+  fields: [
+    { name: 'bytesAcked', offset: 0, code: 'u64' },
+    { name: 'bytesReceived', offset: 8, code: 'u64' },
+    { name: 'sndUna', offset: 16, code: 'u32' },
+    { name: 'sndNxt', offset: 20, code: 'u32' },
+    { name: 'rcvNxt', offset: 24, code: 'u32' },
+    { name: 'sndWnd', offset: 28, code: 'u32' },
+    { name: 'srttUs', offset: 32, code: 'u32' },
+    { name: 'rtoUs', offset: 36, code: 'u32' },
+    { name: 'packetsOut', offset: 40, code: 'u32' },
+    { name: 'unackedBytes', offset: 44, code: 'u32' },
+    { name: 'writeQueueBytes', offset: 48, code: 'u32' },
+    { name: 'rcvQueueBytes', offset: 52, code: 'u32' },
+    { name: 'retransmits', offset: 56, code: 'u32' },
+    { name: 'totalRetrans', offset: 60, code: 'u32' },
+    { name: 'backoff', offset: 64, code: 'u32' },
+    { name: 'probesOut', offset: 68, code: 'u32' },
+    { name: 'lastRcvMs', offset: 72, code: 'u32' },
+    { name: 'lastSndMs', offset: 76, code: 'u32' },
+    { name: 'skErr', offset: 80, code: 'u32' },
+    { name: 'skShutdown', offset: 84, code: 'u32' },
+  ],
+};
+
+/** `struct xctl_tcp`, 240 bytes. */
+export interface XctlTcp {
+  readonly hdr: XctlHdr;
+  readonly flow: XctlFlow;
+  readonly owner: XctlOwner;
+  readonly tcp: XctlTcpState;
+  readonly sinceNs: number;
+  readonly latencyNs: number;
+  readonly err: number;
+  readonly retransEvents: number;
+  readonly timeoutEvents: number;
+  readonly suppressed: number;
+}
+/** Byte offsets in `struct xctl_tcp`. */
+export const XctlTcpLayout = {
+  sizeBytes: 240,
+  hdr: 0,
+  flow: 16,
+  owner: 72,
+  tcp: 120,
+  sinceNs: 208,
+  latencyNs: 216,
+  err: 224,
+  retransEvents: 228,
+  timeoutEvents: 232,
+  suppressed: 236,
+} as const;
+/** Decodes the record at byte `at` of `view`. */
+export function decodeXctlTcp(view: DataView, at: number): XctlTcp {
+  return {
+    hdr: decodeXctlHdr(view, at),
+    flow: decodeXctlFlow(view, at + 16),
+    owner: decodeXctlOwner(view, at + 72),
+    tcp: decodeXctlTcpState(view, at + 120),
+    sinceNs: view.getUint32(at + 208, true) + view.getUint32(at + 208 + 4, true) * 0x1_0000_0000,
+    latencyNs: view.getUint32(at + 216, true) + view.getUint32(at + 216 + 4, true) * 0x1_0000_0000,
+    err: view.getUint32(at + 224, true),
+    retransEvents: view.getUint32(at + 228, true),
+    timeoutEvents: view.getUint32(at + 232, true),
+    suppressed: view.getUint32(at + 236, true),
+  };
+}
+const XctlTcpFields: AbiStruct = {
+  sizeBytes: 240,
+  fields: [
+    { name: 'hdr', offset: 0, code: 'struct', struct: 'XctlHdr' },
+    { name: 'flow', offset: 16, code: 'struct', struct: 'XctlFlow' },
+    { name: 'owner', offset: 72, code: 'struct', struct: 'XctlOwner' },
+    { name: 'tcp', offset: 120, code: 'struct', struct: 'XctlTcpState' },
+    { name: 'sinceNs', offset: 208, code: 'u64' },
+    { name: 'latencyNs', offset: 216, code: 'u64' },
+    { name: 'err', offset: 224, code: 'u32' },
+    { name: 'retransEvents', offset: 228, code: 'u32' },
+    { name: 'timeoutEvents', offset: 232, code: 'u32' },
+    { name: 'suppressed', offset: 236, code: 'u32' },
+  ],
+};
+
+/** `struct xctl_wait`, 288 bytes. */
+export interface XctlWait {
+  readonly hdr: XctlHdr;
+  readonly startNs: number;
+  readonly sinceNs: number;
+  readonly switches: number;
+  readonly runNs: number;
+  readonly object: number;
+  readonly peer: number;
+  readonly tid: number;
+  readonly syscall: number;
+  readonly state: number;
+  readonly fd: number;
+  readonly ownerTid: number;
+  readonly dev: number;
+  readonly wait: number;
+  readonly op: number;
+  readonly readers: number;
+  readonly writers: number;
+  readonly futexWord: number;
+  readonly nfds: number;
+  readonly threads: number;
+  readonly flags: number;
+  readonly comm: string;
+  readonly name: string;
+  readonly flow: XctlFlow;
+  readonly tcp: XctlTcpState;
+}
+/** Byte offsets in `struct xctl_wait`. */
+export const XctlWaitLayout = {
+  sizeBytes: 288,
+  hdr: 0,
+  startNs: 16,
+  sinceNs: 24,
+  switches: 32,
+  runNs: 40,
+  object: 48,
+  peer: 56,
+  tid: 64,
+  syscall: 68,
+  state: 72,
+  fd: 76,
+  ownerTid: 80,
+  dev: 84,
+  wait: 88,
+  op: 90,
+  readers: 92,
+  writers: 94,
+  futexWord: 96,
+  nfds: 100,
+  threads: 104,
+  flags: 108,
+  comm: 112,
+  name: 128,
+  flow: 144,
+  tcp: 200,
+} as const;
+/** Decodes the record at byte `at` of `view`. */
+export function decodeXctlWait(view: DataView, at: number): XctlWait {
+  return {
+    hdr: decodeXctlHdr(view, at),
+    startNs: view.getUint32(at + 16, true) + view.getUint32(at + 16 + 4, true) * 0x1_0000_0000,
+    sinceNs: view.getUint32(at + 24, true) + view.getUint32(at + 24 + 4, true) * 0x1_0000_0000,
+    switches: view.getUint32(at + 32, true) + view.getUint32(at + 32 + 4, true) * 0x1_0000_0000,
+    runNs: view.getUint32(at + 40, true) + view.getUint32(at + 40 + 4, true) * 0x1_0000_0000,
+    object: view.getUint32(at + 48, true) + view.getUint32(at + 48 + 4, true) * 0x1_0000_0000,
+    peer: view.getUint32(at + 56, true) + view.getUint32(at + 56 + 4, true) * 0x1_0000_0000,
+    tid: view.getUint32(at + 64, true),
+    syscall: view.getInt32(at + 68, true),
+    state: view.getUint32(at + 72, true),
+    fd: view.getInt32(at + 76, true),
+    ownerTid: view.getUint32(at + 80, true),
+    dev: view.getUint32(at + 84, true),
+    wait: view.getUint16(at + 88, true),
+    op: view.getUint16(at + 90, true),
+    readers: view.getUint16(at + 92, true),
+    writers: view.getUint16(at + 94, true),
+    futexWord: view.getUint32(at + 96, true),
+    nfds: view.getUint32(at + 100, true),
+    threads: view.getUint32(at + 104, true),
+    flags: view.getUint32(at + 108, true),
+    comm: readText(view, at + 112, 16),
+    name: readText(view, at + 128, 16),
+    flow: decodeXctlFlow(view, at + 144),
+    tcp: decodeXctlTcpState(view, at + 200),
+  };
+}
+const XctlWaitFields: AbiStruct = {
+  sizeBytes: 288,
+  fields: [
+    { name: 'hdr', offset: 0, code: 'struct', struct: 'XctlHdr' },
+    { name: 'startNs', offset: 16, code: 'u64' },
+    { name: 'sinceNs', offset: 24, code: 'u64' },
+    { name: 'switches', offset: 32, code: 'u64' },
+    { name: 'runNs', offset: 40, code: 'u64' },
+    { name: 'object', offset: 48, code: 'u64' },
+    { name: 'peer', offset: 56, code: 'u64' },
+    { name: 'tid', offset: 64, code: 'u32' },
+    { name: 'syscall', offset: 68, code: 's32' },
+    { name: 'state', offset: 72, code: 'u32' },
+    { name: 'fd', offset: 76, code: 's32' },
+    { name: 'ownerTid', offset: 80, code: 'u32' },
+    { name: 'dev', offset: 84, code: 'u32' },
+    { name: 'wait', offset: 88, code: 'u16' },
+    { name: 'op', offset: 90, code: 'u16' },
+    { name: 'readers', offset: 92, code: 'u16' },
+    { name: 'writers', offset: 94, code: 'u16' },
+    { name: 'futexWord', offset: 96, code: 'u32' },
+    { name: 'nfds', offset: 100, code: 'u32' },
+    { name: 'threads', offset: 104, code: 'u32' },
+    { name: 'flags', offset: 108, code: 'u32' },
+    { name: 'comm', offset: 112, code: 'text', length: 16 },
+    { name: 'name', offset: 128, code: 'text', length: 16 },
+    { name: 'flow', offset: 144, code: 'struct', struct: 'XctlFlow' },
+    { name: 'tcp', offset: 200, code: 'struct', struct: 'XctlTcpState' },
+  ],
+};
+
+/** `struct xctl_wait_member`, 208 bytes. */
+export interface XctlWaitMember {
+  readonly hdr: XctlHdr;
+  readonly object: number;
+  readonly peer: number;
+  readonly tid: number;
+  readonly fd: number;
+  readonly wait: number;
+  readonly op: number;
+  readonly name: string;
+  readonly flow: XctlFlow;
+  readonly tcp: XctlTcpState;
+}
+/** Byte offsets in `struct xctl_wait_member`. */
+export const XctlWaitMemberLayout = {
+  sizeBytes: 208,
+  hdr: 0,
+  object: 16,
+  peer: 24,
+  tid: 32,
+  fd: 36,
+  wait: 40,
+  op: 42,
+  name: 48,
+  flow: 64,
+  tcp: 120,
+} as const;
+/** Decodes the record at byte `at` of `view`. */
+export function decodeXctlWaitMember(view: DataView, at: number): XctlWaitMember {
+  return {
+    hdr: decodeXctlHdr(view, at),
+    object: view.getUint32(at + 16, true) + view.getUint32(at + 16 + 4, true) * 0x1_0000_0000,
+    peer: view.getUint32(at + 24, true) + view.getUint32(at + 24 + 4, true) * 0x1_0000_0000,
+    tid: view.getUint32(at + 32, true),
+    fd: view.getInt32(at + 36, true),
+    wait: view.getUint16(at + 40, true),
+    op: view.getUint16(at + 42, true),
+    name: readText(view, at + 48, 16),
+    flow: decodeXctlFlow(view, at + 64),
+    tcp: decodeXctlTcpState(view, at + 120),
+  };
+}
+const XctlWaitMemberFields: AbiStruct = {
+  sizeBytes: 208,
+  fields: [
+    { name: 'hdr', offset: 0, code: 'struct', struct: 'XctlHdr' },
+    { name: 'object', offset: 16, code: 'u64' },
+    { name: 'peer', offset: 24, code: 'u64' },
+    { name: 'tid', offset: 32, code: 'u32' },
+    { name: 'fd', offset: 36, code: 's32' },
+    { name: 'wait', offset: 40, code: 'u16' },
+    { name: 'op', offset: 42, code: 'u16' },
+    { name: 'name', offset: 48, code: 'text', length: 16 },
+    { name: 'flow', offset: 64, code: 'struct', struct: 'XctlFlow' },
+    { name: 'tcp', offset: 120, code: 'struct', struct: 'XctlTcpState' },
+  ],
+};
+
+/** `struct xctl_wait_same`, 24 bytes. */
+export interface XctlWaitSame {
+  readonly hdr: XctlHdr;
+  readonly tid: number;
+}
+/** Byte offsets in `struct xctl_wait_same`. */
+export const XctlWaitSameLayout = {
+  sizeBytes: 24,
+  hdr: 0,
+  tid: 16,
+} as const;
+/** Decodes the record at byte `at` of `view`. */
+export function decodeXctlWaitSame(view: DataView, at: number): XctlWaitSame {
+  return {
+    hdr: decodeXctlHdr(view, at),
+    tid: view.getUint32(at + 16, true),
+  };
+}
+const XctlWaitSameFields: AbiStruct = {
+  sizeBytes: 24,
+  fields: [
+    { name: 'hdr', offset: 0, code: 'struct', struct: 'XctlHdr' },
+    { name: 'tid', offset: 16, code: 'u32' },
+  ],
+};
+
+/** `struct xctl_wait_holder`, 208 bytes. */
+export interface XctlWaitHolder {
+  readonly hdr: XctlHdr;
+  readonly startNs: number;
+  readonly object: number;
+  readonly fd: number;
+  readonly mode: number;
+  readonly wait: number;
+  readonly flow: XctlFlow;
+  readonly tcp: XctlTcpState;
+  readonly comm: string;
+}
+/** Byte offsets in `struct xctl_wait_holder`. */
+export const XctlWaitHolderLayout = {
+  sizeBytes: 208,
+  hdr: 0,
+  startNs: 16,
+  object: 24,
+  fd: 32,
+  mode: 36,
+  wait: 40,
+  flow: 48,
+  tcp: 104,
+  comm: 192,
+} as const;
+/** Decodes the record at byte `at` of `view`. */
+export function decodeXctlWaitHolder(view: DataView, at: number): XctlWaitHolder {
+  return {
+    hdr: decodeXctlHdr(view, at),
+    startNs: view.getUint32(at + 16, true) + view.getUint32(at + 16 + 4, true) * 0x1_0000_0000,
+    object: view.getUint32(at + 24, true) + view.getUint32(at + 24 + 4, true) * 0x1_0000_0000,
+    fd: view.getInt32(at + 32, true),
+    mode: view.getUint32(at + 36, true),
+    wait: view.getUint16(at + 40, true),
+    flow: decodeXctlFlow(view, at + 48),
+    tcp: decodeXctlTcpState(view, at + 104),
+    comm: readText(view, at + 192, 16),
+  };
+}
+const XctlWaitHolderFields: AbiStruct = {
+  sizeBytes: 208,
+  fields: [
+    { name: 'hdr', offset: 0, code: 'struct', struct: 'XctlHdr' },
+    { name: 'startNs', offset: 16, code: 'u64' },
+    { name: 'object', offset: 24, code: 'u64' },
+    { name: 'fd', offset: 32, code: 's32' },
+    { name: 'mode', offset: 36, code: 'u32' },
+    { name: 'wait', offset: 40, code: 'u16' },
+    { name: 'flow', offset: 48, code: 'struct', struct: 'XctlFlow' },
+    { name: 'tcp', offset: 104, code: 'struct', struct: 'XctlTcpState' },
+    { name: 'comm', offset: 192, code: 'text', length: 16 },
+  ],
+};
+
+/** Every struct as data, for tools that write records (tests, fuzzers). */
+export const abiStructs = {
+  XctlHdr: XctlHdrFields,
+  XctlProcess: XctlProcessFields,
+  XctlProcessExec: XctlProcessExecFields,
+  XctlProcessOom: XctlProcessOomFields,
+  XctlOwner: XctlOwnerFields,
+  XctlFlow: XctlFlowFields,
+  XctlTcpState: XctlTcpStateFields,
+  XctlTcp: XctlTcpFields,
+  XctlWait: XctlWaitFields,
+  XctlWaitMember: XctlWaitMemberFields,
+  XctlWaitSame: XctlWaitSameFields,
+  XctlWaitHolder: XctlWaitHolderFields,
+} as const satisfies Readonly<Record<string, AbiStruct>>;

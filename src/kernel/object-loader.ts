@@ -1,0 +1,206 @@
+/**
+ * Climbs the ladder of one object: load, attach, and where the kernel refuses a program, give its
+ * slot the next rung and start over. Starting over is the only way, since libbpf loads an object as
+ * a whole; at most one round a rung, at start-up.
+ */
+import { bpfError, type Libbpf, type LinkHandle } from '../ffi/libbpf.js';
+import { type PrintedLine, withPrint } from '../ffi/libbpf-print.js';
+import { NativeError } from '../util/errors.js';
+import type { Log } from '../util/log.js';
+import type { Hooks } from './hooks.js';
+import { type Choice, Ladder, type Refusal } from './ladder.js';
+import { OpenObject, type SharedMaps } from './object.js';
+import { slotsOf } from './slots.js';
+
+export interface LoaderContext {
+  readonly bpf: Libbpf;
+  readonly log: Log;
+  readonly hooks: Hooks;
+  readonly shared: SharedMaps;
+  readonly btfPath: string | undefined;
+  readonly signal: AbortSignal | undefined;
+}
+
+export interface Loaded {
+  readonly object: OpenObject;
+  readonly ladder: Ladder;
+  /** Slots in use. */
+  readonly attached: ReadonlySet<string>;
+  /** Links of the slots that have one. */
+  readonly links: ReadonlyMap<string, LinkHandle>;
+}
+
+const POLICY_ERRNOS: ReadonlySet<string> = new Set(['EPERM', 'EOPNOTSUPP', 'ENOTSUPP']);
+const VERIFIER_LOG_CHARS = 4000;
+
+/** @throws ObjectError, or NativeError when the object cannot be loaded even without any program. */
+export async function loadObject(context: LoaderContext, path: string): Promise<Loaded> {
+  const loader = new ObjectLoader(context, path);
+  const ladder = loader.plan();
+  ladder.prune((candidate) => context.hooks.refusal(candidate));
+  for (;;) {
+    // A round blocks for as long as the verifier takes; between rounds the process can be stopped.
+    await new Promise((resolve) => setImmediate(resolve));
+    context.signal?.throwIfAborted();
+    const loaded = loader.round(ladder);
+    if (loaded !== undefined) return loaded;
+    ladder.prune((candidate) => context.hooks.refusal(candidate));
+  }
+}
+
+class ObjectLoader {
+  readonly #context: LoaderContext;
+  readonly #path: string;
+  readonly #log: Log;
+
+  constructor(context: LoaderContext, path: string) {
+    this.#context = context;
+    this.#path = path;
+    this.#log = context.log.child({ component: 'libbpf' });
+  }
+
+  plan(): Ladder {
+    const { bpf } = this.#context;
+    const object = this.#open();
+    try {
+      return new Ladder(
+        slotsOf([...object.programs].map(([name, p]) => ({ name, section: bpf.sectionName(p) }))),
+      );
+    } finally {
+      object.close();
+    }
+  }
+
+  /** @returns undefined when a slot had to climb down. */
+  round(ladder: Ladder): Loaded | undefined {
+    const choices = ladder.choices();
+    const object = this.#open();
+    const { code } = this.#load(object, choices);
+    if (code !== 0) {
+      object.close();
+      this.#refuseUnloadable(ladder, choices, code);
+      return undefined;
+    }
+    const { links, attached, refused } = this.#attach(object, choices);
+    if (refused.size === 0) return { object, ladder, attached, links };
+    object.close();
+    for (const [slot, refusal] of refused) ladder.refuse(slot, refusal);
+    return undefined;
+  }
+
+  /** Finds out whose fault a failed load is, by loading each program alone. */
+  #refuseUnloadable(ladder: Ladder, choices: readonly Choice[], code: number): void {
+    const bare = this.#loadAlone([]);
+    if (bare.code !== 0) this.#giveUp(bare.code, bare.lines);
+    let found = false;
+    for (const choice of choices) {
+      const alone = this.#loadAlone([choice]);
+      if (alone.code === 0) continue;
+      found = true;
+      this.#warn(alone.lines, choice);
+      const error = bpfError('bpf_object__load', alone.code);
+      const reason = verifierReason(alone.lines) ?? error.hint ?? 'refused by the kernel';
+      ladder.refuse(choice.slot, { stage: 'load', errno: error.errno, reason: `${error.errno}, ${reason}` });
+    }
+    // Each loads alone and all together do not: nobody is to blame (memory, most likely).
+    if (!found) this.#giveUp(code, []);
+  }
+
+  #giveUp(code: number, lines: readonly PrintedLine[]): never {
+    for (const line of lines) this.#log.warn(line.text, { object: this.#path });
+    const why = lines.findLast((l) => l.level === 'warn')?.text;
+    throw bpfError(`bpf_object__load ${this.#path}`, code, why);
+  }
+
+  #loadAlone(choices: readonly Choice[]): { code: number; lines: readonly PrintedLine[] } {
+    const object = this.#open();
+    try {
+      return this.#load(object, choices);
+    } finally {
+      object.close();
+    }
+  }
+
+  #load(object: OpenObject, choices: readonly Choice[]): { code: number; lines: readonly PrintedLine[] } {
+    const lines: PrintedLine[] = [];
+    const programs = new Set(choices.map((c) => c.candidate.program));
+    const code = this.#heard(lines, () => object.load(programs));
+    return { code, lines };
+  }
+
+  #attach(
+    object: OpenObject,
+    choices: readonly Choice[],
+  ): { links: Map<string, LinkHandle>; attached: Set<string>; refused: Map<string, Refusal> } {
+    const { bpf, hooks } = this.#context;
+    const links = new Map<string, LinkHandle>();
+    const attached = new Set<string>();
+    const refused = new Map<string, Refusal>();
+    for (const { slot, candidate } of choices) {
+      const program = object.programs.get(candidate.program);
+      if (program === undefined) continue;
+      const { rung } = candidate;
+      const isIterator = rung === 'iter' || rung === 'iter_s';
+      const lines: PrintedLine[] = [];
+      try {
+        const link = this.#heard(lines, () =>
+          isIterator ? bpf.attachIterator(program) : bpf.attach(program),
+        );
+        links.set(slot, object.hold(link));
+        attached.add(slot);
+      } catch (error) {
+        if (!(error instanceof NativeError)) throw error;
+        // Programs that are run by hand (syscall, socket filter) have nothing to attach to.
+        if (rung === 'other' && error.errno === 'EOPNOTSUPP') continue;
+        const refusal: Refusal = {
+          stage: 'attach',
+          errno: error.errno,
+          reason: `${error.errno} at attach`,
+        };
+        refused.set(slot, refusal);
+        if ((rung === 'fentry' || rung === 'kprobe') && POLICY_ERRNOS.has(error.errno)) {
+          hooks.deny(rung, { ...refusal, reason: `${error.errno}, this kernel refuses every ${rung}` });
+        }
+      }
+    }
+    return { links, attached, refused };
+  }
+
+  #open(): OpenObject {
+    const { bpf, shared, btfPath } = this.#context;
+    const lines: PrintedLine[] = [];
+    return this.#heard(lines, () => OpenObject.open(bpf, this.#path, shared, btfPath));
+  }
+
+  /** Everything libbpf says during `body`: to the log, and to `lines` for the one who judges. */
+  #heard<T>(lines: PrintedLine[], body: () => T): T {
+    return withPrint(
+      this.#context.bpf,
+      (line) => {
+        lines.push(line);
+        this.#log.debug(line.text, { level_libbpf: line.level, object: this.#path });
+      },
+      body,
+    );
+  }
+
+  #warn(lines: readonly PrintedLine[], choice: Choice): void {
+    const said = lines.filter((l) => l.level === 'warn').map((l) => l.text);
+    const text = said.join('\n');
+    this.#log.warn(text.length > VERIFIER_LOG_CHARS ? `…${text.slice(-VERIFIER_LOG_CHARS)}` : text, {
+      object: this.#path,
+      program: choice.candidate.program,
+    });
+  }
+}
+
+/** The line of the verifier's log that says what it did not like: the last before its statistics. */
+function verifierReason(lines: readonly PrintedLine[]): string | undefined {
+  const text = lines.map((l) => l.text).join('\n');
+  const log = /-- BEGIN PROG LOAD LOG --\n([\s\S]*?)-- END PROG LOAD LOG --/.exec(text)?.[1];
+  if (log === undefined) return undefined;
+  const said = log
+    .split('\n')
+    .filter((line) => line.trim() !== '' && !/^(processed \d+ insns|verification time)/.test(line));
+  return said.at(-1)?.trim();
+}

@@ -1,0 +1,181 @@
+/**
+ * Empties both rings, by a timer: a wake-up a record would cost the workload an interrupt and the
+ * agent a system call, and Node cannot watch the file descriptor anyway. The pause follows the load.
+ */
+import { messageOf, XctlError } from '../util/errors.js';
+import type { Log } from '../util/log.js';
+import { XctlHdrLayout, XctlKindNames } from './abi.generated.js';
+import type { RecordHandler } from './program.js';
+import type { Ring } from './ring.js';
+
+/** What the poller reads from; a `Kernel` is one. */
+export interface RecordSource {
+  readonly events: Ring;
+  readonly critical: Ring;
+  lost(): Readonly<Record<string, number>>;
+}
+
+export interface PollerOptions {
+  readonly source: RecordSource;
+  readonly log: Log;
+  /** Longest pause between two passes; 60 ms, so that an answer is never older than that. */
+  readonly restMs?: number;
+  /** Called after each pass that gave at least one record, e.g. to let the graph settle. */
+  readonly onBatch?: (records: number) => void;
+}
+
+/** Totals since the start. */
+export interface PollerStats {
+  /** By name of the kind, `tcp_retransmit`. */
+  readonly records: Readonly<Record<string, number>>;
+  /** Records that nobody asked for, by kind. */
+  readonly unhandled: Readonly<Record<string, number>>;
+  /** Records of a kind this agent does not know. */
+  readonly unknownKinds: number;
+  /** Records whose header contradicts their length in the ring. */
+  readonly malformed: number;
+  /** Handlers that threw. */
+  readonly handlerErrors: number;
+  /** By reason, as `Kernel.lost()`. */
+  readonly lost: Readonly<Record<string, number>>;
+}
+
+const KINDS = 256;
+/** One pass stops here to let the event loop breathe: some ten milliseconds of work. */
+const PASS_RECORDS = 32_768;
+const BUSY_MS = 1;
+const ACTIVE_MS = 10;
+const REST_MS = 60;
+
+export class Poller {
+  readonly #source: RecordSource;
+  readonly #log: Log;
+  readonly #restMs: number;
+  readonly #onBatch: (records: number) => void;
+  readonly #handlers: (RecordHandler | undefined)[] = new Array(KINDS).fill(undefined);
+  readonly #counts = new Float64Array(KINDS);
+  readonly #dispatch: RecordHandler;
+  #malformed = 0;
+  #handlerErrors = 0;
+  #timer: NodeJS.Timeout | undefined;
+  #running = false;
+
+  constructor(options: PollerOptions) {
+    this.#source = options.source;
+    this.#log = options.log;
+    this.#restMs = options.restMs ?? REST_MS;
+    this.#onBatch = options.onBatch ?? (() => {});
+    // Made once: a closure a pass would be garbage a pass.
+    this.#dispatch = (view, at, size) => this.#record(view, at, size);
+  }
+
+  /**
+   * Sets what is done with records of a kind (`XctlKind.TCP_RETRANSMIT`). The handler must copy what
+   * it keeps; what it throws is counted and the record is gone.
+   */
+  on(kind: number, handler: RecordHandler): void {
+    if (kind <= 0 || kind >= KINDS) throw new XctlError(`record kind ${kind} is out of range`);
+    if (this.#handlers[kind] !== undefined) throw new XctlError(`record kind ${kind} has a handler already`);
+    this.#handlers[kind] = handler;
+  }
+
+  /** One pass over both rings, critical first. @returns records given to handlers or counted. */
+  drain(): number {
+    const critical = this.#source.critical.drain(this.#dispatch);
+    const records = critical + this.#source.events.drain(this.#dispatch, PASS_RECORDS);
+    if (records > 0) this.#onBatch(records);
+    return records;
+  }
+
+  /**
+   * Empties both rings now, at most what they hold; for a question that must not be answered from
+   * the facts of a moment ago.
+   */
+  drainAll(): number {
+    let total = 0;
+    for (;;) {
+      const records = this.drain();
+      total += records;
+      if (records < PASS_RECORDS || total > 64 * PASS_RECORDS) return total;
+    }
+  }
+
+  start(): void {
+    if (this.#running) return;
+    this.#running = true;
+    this.#schedule(0);
+  }
+
+  /** Drains what is left. */
+  stop(): void {
+    if (!this.#running) return;
+    this.#running = false;
+    clearTimeout(this.#timer);
+    this.drainAll();
+  }
+
+  stats(): PollerStats {
+    const records: Record<string, number> = {};
+    const unhandled: Record<string, number> = {};
+    let unknownKinds = 0;
+    for (let kind = 0; kind < KINDS; kind++) {
+      const count = this.#counts[kind] ?? 0;
+      if (count === 0) continue;
+      const name = XctlKindNames[kind];
+      if (name === undefined) unknownKinds += count;
+      else if (this.#handlers[kind] === undefined) unhandled[name] = count;
+      else records[name] = count;
+    }
+    const handlerErrors = this.#handlerErrors;
+    return {
+      records,
+      unhandled,
+      unknownKinds,
+      malformed: this.#malformed,
+      handlerErrors,
+      lost: this.#source.lost(),
+    };
+  }
+
+  #schedule(delayMs: number): void {
+    this.#timer = setTimeout(() => {
+      const records = this.drain();
+      if (this.#running) this.#schedule(this.#pauseMs(records));
+    }, delayMs);
+  }
+
+  #pauseMs(records: number): number {
+    const { events } = this.#source;
+    if (records >= PASS_RECORDS || events.pendingBytes > events.sizeBytes / 8) return 0;
+    // A sixteenth of the ring in one pause: the next burst must not find it full.
+    if (records > events.sizeBytes / 16 / 256) return BUSY_MS;
+    return records > 0 ? Math.min(ACTIVE_MS, this.#restMs) : this.#restMs;
+  }
+
+  #record(view: DataView, at: number, size: number): void {
+    if (size < XctlHdrLayout.sizeBytes || view.getUint16(at + XctlHdrLayout.size, true) !== size) {
+      this.#malformed++;
+      return;
+    }
+    const kind = view.getUint16(at + XctlHdrLayout.kind, true);
+    const slot = kind < KINDS ? kind : 0;
+    this.#counts[slot] = (this.#counts[slot] ?? 0) + 1;
+    const handler = this.#handlers[slot];
+    if (handler === undefined) return;
+    try {
+      handler(view, at, size);
+    } catch (error) {
+      this.#handlerErrors++;
+      // The first of each power of two: an error in every record must not flood the log.
+      if ((this.#handlerErrors & (this.#handlerErrors - 1)) === 0) {
+        const stack = error instanceof Error ? error.stack : undefined;
+        this.#log.error('record handler failed', {
+          kind: XctlKindNames[kind] ?? kind,
+          error: messageOf(error),
+          stack,
+          count: this.#handlerErrors,
+        });
+      }
+    }
+  }
+}

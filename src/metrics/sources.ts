@@ -1,0 +1,58 @@
+/**
+ * Where /metrics takes its numbers from, at each scrape. The agent already counts everything for
+ * `xctl doctor`; nothing is counted twice. Totals since the agent started, unless said otherwise.
+ */
+import type { EventType } from '../events/event.js';
+import type { GraphStats } from '../graph/state-graph.js';
+
+/** What was lost where. Give every reason that exists, also at 0: a series must not begin with its first loss. */
+export interface Loss {
+  /** `ring`, `subprocess`, `recording`, `api`, … */
+  readonly source: string;
+  readonly reason: string;
+  readonly count: number;
+}
+
+export interface ProgramRuns {
+  /** `tcp/retransmit`: object and slot. */
+  readonly program: string;
+  readonly runTimeSeconds: number;
+  readonly runs: number;
+}
+
+export interface SubprocessTotals {
+  readonly running: boolean;
+  readonly restarts: number;
+  readonly lines: number;
+  readonly events: number;
+  /** Lines that became no event, by reason. */
+  readonly lost: Readonly<Record<string, number>>;
+}
+
+export interface RecordingTotals {
+  readonly active: boolean;
+  readonly events: number;
+  readonly bytes: number;
+  readonly dropped: Readonly<Record<string, number>>;
+}
+
+export interface MetricSources {
+  readonly build: {
+    readonly version: string;
+    readonly nodejs: string;
+    readonly libbpf: string;
+    readonly kernel: string;
+  };
+  events(): Iterable<readonly [EventType, number]>;
+  lost(): Iterable<Loss>;
+  graph(): GraphStats;
+  /** Measured only while somebody scrapes (kernel/prog-stats.ts): the totals grow from the second scrape on. */
+  programs(): Iterable<ProgramRuns>;
+  probes(): Iterable<{ readonly probe: string; readonly up: boolean }>;
+  /** In the order of the command line. */
+  subprocesses(): readonly SubprocessTotals[];
+  /** Absent without --record. */
+  readonly recording?: () => RecordingTotals;
+  /** Time spent in draining the rings, decoding and the graph. */
+  drainSeconds(): number;
+}

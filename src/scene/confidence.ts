@@ -1,0 +1,47 @@
+/**
+ * How sure each kind of evidence makes us, 0 to 1. One table, so that the fault lab can judge and
+ * change it in one place; a number here is a claim about how often such an answer is right.
+ */
+export const CONFIDENCE = {
+  /** Lock words read and checked, the cycle closed. */
+  deadlockLocks: 0.97,
+  /** Each end of a cycle of pipes waits for the other. */
+  deadlockPipes: 0.85,
+  /** Sockets carry both directions: two idle ends look like a cycle. */
+  deadlockSockets: 0.6,
+  stopped: 0.97,
+  frozen: 0.95,
+  traced: 0.9,
+  /** Two or more timeouts in a row on data in flight. */
+  pathDown: 0.95,
+  /** One timeout: the next ACK may still come. */
+  firstTimeout: 0.8,
+  connectTimeout: 0.93,
+  zeroWindow: 0.88,
+  lossyFlow: 0.75,
+  crashSignal: 0.97,
+  crashCode: 0.95,
+  oomKill: 0.97,
+  diskWait: 0.8,
+  /** The only holder of the other end sleeps. */
+  peerSleeps: 0.75,
+  /** … waits for something that is not known. */
+  peerIdle: 0.65,
+  /** … computes. */
+  peerRuns: 0.65,
+  lockHeld: 0.8,
+  fileLockHeld: 0.85,
+  waitsForRemotePeer: 0.6,
+  healthyRunning: 0.9,
+  healthyIdle: 0.6,
+} as const;
+
+/** Factors for what a chain has to assume on its way. */
+export const DISCOUNT = {
+  /** The main thread waits on a condition; a sibling's wait is taken as the reason. */
+  sibling: 0.97,
+  /** Several processes hold the other end; one has evidence of its own. */
+  oneOfSeveral: 0.85,
+  /** The fault began after the wait that it explains. */
+  lateFault: 0.85,
+} as const;

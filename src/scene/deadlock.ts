@@ -1,0 +1,77 @@
+/** A walk that comes back to where it was: a cycle is a deadlock, and is the cause. */
+import type { ProcessNode, Thread } from '../graph/model.js';
+import { CONFIDENCE } from './confidence.js';
+import type { Fault } from './finding.js';
+import { waitFact } from './finding.js';
+import type { Step } from './walk.js';
+import { duration, who } from './words.js';
+
+/**
+ * @param thread known where a lock or a join led here; undefined where a pipe or socket led to the
+ *   process as a whole, which counts as a cycle only if the thread on the path is the one that would serve it.
+ */
+export function deadlockFault(
+  process: ProcessNode,
+  path: readonly Step[],
+  thread: Thread | undefined,
+  now: number,
+): Fault | undefined {
+  const at = path.findIndex(
+    (step) => step.process === process && (thread === undefined || step.thread === thread),
+  );
+  if (at < 0) return undefined;
+  const cycle = path.slice(at).flatMap((step) => (step.thread === undefined ? [] : [step.thread]));
+  const first = cycle[0];
+  if (first === undefined || cycle.some((member) => member.seenTs <= member.wait.attrs.since))
+    return undefined;
+  if (thread === undefined && !isOnlyWorker(first)) return undefined;
+  const began = Math.max(...cycle.map((member) => member.wait.attrs.since));
+  return {
+    node: first.edges[0]?.to ?? process,
+    scene: 'ProcessBlocked',
+    subScene: 'Deadlock',
+    summary: `deadlock for ${duration(now - began)}: ${describe(cycle)}`,
+    confidence: confidenceOf(cycle),
+    began,
+    facts: cycle.map(waitFact),
+    recommendations: [
+      'No outside event can end this: take stacks of the threads named (gdb -p, py-spy dump), then restart the process',
+      'Fix the order in which the locks are taken',
+    ],
+    strength: 'hard',
+  };
+}
+
+/** Nobody else in the process could serve the other end: its other threads wait on it, or by design. */
+function isOnlyWorker(thread: Thread): boolean {
+  for (const other of thread.process.threads.values()) {
+    if (other === thread) continue;
+    switch (other.wait.type) {
+      case 'wait.futex':
+      case 'wait.lock':
+      case 'wait.join':
+        continue;
+      default:
+        return false;
+    }
+  }
+  return true;
+}
+
+function confidenceOf(cycle: readonly Thread[]): number {
+  const types = new Set(cycle.map((thread) => thread.wait.type));
+  if (types.has('wait.tcp') || types.has('wait.unix')) return CONFIDENCE.deadlockSockets;
+  if ([...types].every((type) => type === 'wait.lock' || type === 'wait.join'))
+    return CONFIDENCE.deadlockLocks;
+  return CONFIDENCE.deadlockPipes;
+}
+
+function describe(cycle: readonly Thread[]): string {
+  const names = cycle.map((thread) =>
+    cycle.every((member) => member.process === thread.process)
+      ? `thread ${thread.tid} (${thread.wait.attrs.comm})`
+      : `${who(thread.process)}${thread.tid === thread.process.pid ? '' : ` thread ${thread.tid}`}`,
+  );
+  const steps = cycle.map((thread, i) => `${names[i]} waits for ${thread.wait.entity}`);
+  return `${steps.join(', ')}, held by ${names[0]}`;
+}

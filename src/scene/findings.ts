@@ -1,0 +1,83 @@
+/** `xctl why` without a pid: what is wrong on this node, worst first. */
+import type { ProcessNode } from '../graph/model.js';
+import type { StateGraph } from '../graph/state-graph.js';
+import { API_VERSION, type Findings, type WhyAnswer } from './answer.js';
+import { timeText } from './evidence.js';
+import { type AskOptions, answerFor } from './why.js';
+
+const MAX_FINDINGS = 50;
+/** Below this an answer is only given to whoever asks about the process itself. */
+const MIN_CONFIDENCE = 0.7;
+/** How long a crash stays in the list, ms of event time. */
+const CRASH_MS = 120_000;
+
+/**
+ * Each root cause once, told from the process nearest to it, with how many others it holds up.
+ * Soft causes (a peer that sleeps or computes) are left out: pipelines wait all the time.
+ */
+export function findings(graph: StateGraph, options: AskOptions): Findings {
+  const byRoot = new Map<string, WhyAnswer>();
+  const victims = new Map<string, number>();
+  for (const node of graph.nodes.values()) {
+    if (node.type !== 'process' || !isCandidate(graph, node)) continue;
+    const answer = answerFor(graph, node, options);
+    if (!isWorthTelling(answer)) continue;
+    const root = answer.rootCause?.node ?? '';
+    victims.set(root, (victims.get(root) ?? 0) + 1);
+    const known = byRoot.get(root);
+    if (known === undefined || answer.chain.length < known.chain.length) byRoot.set(root, answer);
+  }
+  const list = [...byRoot.entries()]
+    .map(([root, answer]) => withVictims(answer, (victims.get(root) ?? 1) - 1))
+    .sort((a, b) => severity(b) - severity(a))
+    .slice(0, MAX_FINDINGS);
+  return { apiVersion: API_VERSION, node: options.node, ts: timeText(graph.now), findings: list };
+}
+
+/** Cheap test before the walk: it waits, or it ended badly a short while ago. */
+function isCandidate(graph: StateGraph, process: ProcessNode): boolean {
+  if (process.exit === undefined) return process.threads.size > 0;
+  if (graph.now - process.exit.ts > CRASH_MS) return false;
+  const { signal, core } = process.exit.attrs;
+  if (process.oomKill !== undefined || core === true) return true;
+  if (process.job !== undefined) return true;
+  return (
+    signal !== undefined &&
+    signal !== 'SIGTERM' &&
+    signal !== 'SIGINT' &&
+    signal !== 'SIGPIPE' &&
+    signal !== 'SIGHUP'
+  );
+}
+
+function isWorthTelling(answer: WhyAnswer): boolean {
+  return (
+    answer.verdict === 'cause-found' &&
+    answer.confidence >= MIN_CONFIDENCE &&
+    answer.subScene !== 'WaitsOnPeer' &&
+    answer.subScene !== 'LockHeld' &&
+    answer.subScene !== 'Join'
+  );
+}
+
+function withVictims(answer: WhyAnswer, others: number): WhyAnswer {
+  if (others === 0) return answer;
+  const suffix = others === 1 ? '1 more process waits on it' : `${others} more processes wait on it`;
+  return { ...answer, summary: `${answer.summary}; ${suffix}` };
+}
+
+/** What ended for good, then what stands still, then what is slow; each by how sure we are. */
+function severity(answer: WhyAnswer): number {
+  const order: Readonly<Record<string, number>> = {
+    GpuError: 6,
+    ProcessCrash: 5,
+    StorageIoError: 5,
+    NetworkStall: 4,
+    ProcessBlocked: 4,
+    GpuOom: 4,
+    StorageSlow: 3,
+    NetworkDrop: 2,
+    GpuUtilLow: 1,
+  };
+  return (answer.scene === null ? 0 : (order[answer.scene] ?? 0)) + answer.confidence;
+}

@@ -1,0 +1,79 @@
+/** What is wrong with a TCP flow by its own numbers, and how to say so. */
+import type { FlowNode } from '../graph/model.js';
+import { CONFIDENCE } from './confidence.js';
+import type { Fault } from './finding.js';
+import { count, duration, remoteOf } from './words.js';
+
+/** A flow must have lost this many segments before its losses are called a cause. */
+const LOSSY_RETRANSMITS = 3;
+
+/** A fault that stops the flow: timeouts in a row, no answer to SYN, a closed window. */
+export function flowFault(flow: FlowNode, now: number): Fault | undefined {
+  const { attrs, trouble } = flow;
+  if (attrs === undefined || trouble === undefined) return undefined;
+  const forMs = Math.max(0, now - trouble.since);
+  const base = { node: flow, began: trouble.since, facts: [trouble.fact], strength: 'hard' as const };
+  if (trouble.kind === 'timeout' && attrs.state === 'SYN_SENT') {
+    return {
+      ...base,
+      scene: 'NetworkStall',
+      subScene: 'PathDown',
+      summary: `no answer to SYN from ${remoteOf(attrs)} for ${duration(forMs)} (${count(attrs.backoff, 'retry').replace('retrys', 'retries')})`,
+      confidence: CONFIDENCE.connectTimeout,
+      recommendations: pathAdvice(flow),
+    };
+  }
+  if (trouble.kind === 'timeout') {
+    return {
+      ...base,
+      scene: 'NetworkStall',
+      subScene: 'PathDown',
+      summary:
+        `no ACK from ${remoteOf(attrs)} for ${duration(forMs)}: ` +
+        `${count(attrs.backoff, 'timeout')} in a row, ${count(attrs.unackedBytes, 'byte')} unacked`,
+      confidence: attrs.backoff >= 2 ? CONFIDENCE.pathDown : CONFIDENCE.firstTimeout,
+      recommendations: pathAdvice(flow),
+    };
+  }
+  if (trouble.kind === 'zero-window') {
+    return {
+      ...base,
+      scene: 'NetworkStall',
+      subScene: 'ZeroWindow',
+      summary:
+        `${remoteOf(attrs)} has closed its receive window for ${duration(forMs)}: its process does not read; ` +
+        `${count(attrs.writeQueueBytes, 'byte')} wait here`,
+      confidence: CONFIDENCE.zeroWindow,
+      recommendations: [`On ${attrs.remote}: xctl why <pid of the process behind port ${attrs.rport}>`],
+    };
+  }
+  return undefined;
+}
+
+/** Losses that slow a flow down without stopping it; only a cause for a thread that waits on it again and again. */
+export function lossFault(flow: FlowNode): Fault | undefined {
+  const { attrs, trouble } = flow;
+  if (attrs === undefined || trouble === undefined) return undefined;
+  if (trouble.kind !== 'retransmit' && trouble.kind !== 'timeout') return undefined;
+  if (attrs.retransmits < LOSSY_RETRANSMITS) return undefined;
+  return {
+    node: flow,
+    scene: 'NetworkDrop',
+    subScene: null,
+    summary: `packets to ${remoteOf(attrs)} are lost: ${count(attrs.retransmits, 'segment')} retransmitted, ${attrs.timeouts} by timeout`,
+    confidence: CONFIDENCE.lossyFlow,
+    began: trouble.since,
+    facts: [trouble.fact],
+    recommendations: pathAdvice(flow),
+    strength: 'hard',
+  };
+}
+
+function pathAdvice(flow: FlowNode): readonly string[] {
+  const attrs = flow.attrs;
+  if (attrs === undefined) return [];
+  return [
+    `Check the path to ${attrs.remote}: ping, link state of both NICs, firewall rules, MTU`,
+    `See whether ${attrs.remote} is up and its process is alive: xctl why on that node`,
+  ];
+}

@@ -1,0 +1,154 @@
+/** A pipe, socket or file lock: who has the other end, and what each of them does. */
+import type { ProcessNode, Thread } from '../graph/model.js';
+import { CONFIDENCE, DISCOUNT } from './confidence.js';
+import type { Fault, Link, Outcome } from './finding.js';
+import { waitFact } from './finding.js';
+import { extend, holdersOf, waitLink } from './links.js';
+import type { Step, Walk } from './walk.js';
+import { waitNote, who } from './words.js';
+
+/** Beyond this many holders none is followed: it is a crowd, not a culprit. */
+const MAX_HOLDERS = 16;
+
+/**
+ * @param fallback what is wrong with the object itself (a closed window), for when its holder shows
+ *   no fault of its own.
+ */
+export function followHolders(walk: Walk, thread: Thread, path: readonly Step[], fallback?: Fault): Outcome {
+  const node = walk.graph.nodes.get(thread.wait.entity);
+  if (node === undefined) {
+    return { kind: 'unknown', summary: waitNote(thread), needs: 'the object it waits on', links: [] };
+  }
+  const own = waitLink(thread, node);
+  const all = holdersOf(node);
+  const others = all.filter((holder) => holder !== thread.process);
+  const holders = others.length > 0 ? others : all;
+  const [only] = holders;
+  if (only === undefined) {
+    if (fallback !== undefined) return { kind: 'fault', fault: fallback, links: [own] };
+    return {
+      kind: 'unknown',
+      summary: waitNote(thread),
+      needs: 'who holds the other end: nobody on this node is known to',
+      links: [own],
+    };
+  }
+  if (only === thread.process && holders.length === 1) return selfHeld(walk, thread, own, path);
+  if (holders.length === 1) return oneHolder(walk, thread, own, only, path, fallback);
+  return severalHolders(walk, thread, own, holders, path, fallback);
+}
+
+function oneHolder(
+  walk: Walk,
+  thread: Thread,
+  own: Link,
+  holder: ProcessNode,
+  path: readonly Step[],
+  fallback: Fault | undefined,
+): Outcome {
+  const links = [own, heldBy(own, holder)];
+  const end = walk.process(holder, path);
+  if (fallback !== undefined && (end.kind !== 'fault' || end.fault.strength === 'soft')) {
+    return { kind: 'fault', fault: withReader(fallback, holder), links };
+  }
+  return extend(links, end, (kind) => peerFault(holder, thread, kind));
+}
+
+/** The holders are a set: only one with evidence of its own is picked out of it. */
+function severalHolders(
+  walk: Walk,
+  thread: Thread,
+  own: Link,
+  holders: readonly ProcessNode[],
+  path: readonly Step[],
+  fallback: Fault | undefined,
+): Outcome {
+  if (holders.length <= MAX_HOLDERS) {
+    for (const holder of holders) {
+      const end = walk.process(holder, path);
+      if (end.kind !== 'fault' || end.fault.strength !== 'hard' || end.fault.subScene === 'Deadlock')
+        continue;
+      const fault = { ...end.fault, confidence: end.fault.confidence * DISCOUNT.oneOfSeveral };
+      return { kind: 'fault', fault, links: [own, heldBy(own, holder), ...end.links] };
+    }
+  }
+  if (fallback !== undefined) return { kind: 'fault', fault: fallback, links: [own] };
+  const names = holders.slice(0, 4).map(who).join(', ');
+  return {
+    kind: 'symptom',
+    scene: 'ProcessBlocked',
+    subScene: 'WaitsOnPeer',
+    summary: `${waitNote(thread)}; one of ${holders.length} processes holds the other end (${names}${holders.length > 4 ? ', …' : ''}), none shows a fault`,
+    needs: 'which of them should act',
+    confidence: CONFIDENCE.waitsForRemotePeer,
+    links: [own],
+  };
+}
+
+/** The process itself holds the other end: another thread of it serves it, or nobody ever will. */
+function selfHeld(walk: Walk, thread: Thread, own: Link, path: readonly Step[]): Outcome {
+  const { process } = thread;
+  const busy = [...process.threads.values()].some(
+    (other) => other !== thread && other.wait.type === 'wait.run',
+  );
+  if (busy) return { kind: 'running', links: [own] };
+  for (const other of process.threads.values()) {
+    if (other === thread || path.some((step) => step.thread === other)) continue;
+    const end = walk.thread(other, path);
+    if (end.kind === 'fault' && end.fault.strength === 'hard') return { ...end, links: [own, ...end.links] };
+  }
+  return {
+    kind: 'unknown',
+    summary: `${waitNote(thread)}; only the process itself holds the other end`,
+    needs: 'which of its threads should act',
+    links: [own],
+  };
+}
+
+function heldBy(own: Link, holder: ProcessNode): Link {
+  const edge = own.to.out.find((candidate) => candidate.to === holder && candidate.kind === 'BlockedBy');
+  return {
+    from: own.to,
+    edge: 'BlockedBy',
+    to: holder,
+    since: own.since,
+    facts: edge === undefined ? [] : [edge.event],
+    note: `the other end is held by ${who(holder)}`,
+  };
+}
+
+/** Nothing is wrong with the holder, but it is the one who does not act. */
+export function peerFault(
+  holder: ProcessNode,
+  waiter: Thread,
+  kind: 'running' | 'by-design' | 'unknown',
+): Fault {
+  const main = holder.threads.get(holder.pid);
+  const doing = kind === 'running' ? 'is busy on the CPU' : main === undefined ? 'is idle' : waitNote(main);
+  return {
+    node: holder,
+    scene: 'ProcessBlocked',
+    subScene: 'WaitsOnPeer',
+    summary: `${who(holder)} does not act: it ${doing}`,
+    confidence:
+      kind === 'running'
+        ? CONFIDENCE.peerRuns
+        : main?.wait.type === 'wait.sleep'
+          ? CONFIDENCE.peerSleeps
+          : CONFIDENCE.peerIdle,
+    began: waiter.wait.attrs.since,
+    facts: main === undefined ? [] : [waitFact(main)],
+    recommendations: [
+      `Look at what ${who(holder)} does: its stack tells (gdb -p ${holder.pid}, py-spy dump)`,
+    ],
+    strength: 'soft',
+  };
+}
+
+function withReader(fault: Fault, holder: ProcessNode): Fault {
+  return {
+    ...fault,
+    summary: `${fault.summary}; the reader is ${who(holder)}`,
+    recommendations: [`xctl why ${holder.pid}`],
+  };
+}

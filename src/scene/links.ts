@@ -1,0 +1,63 @@
+/** The joints of a chain: links, who holds a node, and how an end is put behind its beginning. */
+import type { GraphNode, ProcessNode, Thread, ThreadWait } from '../graph/model.js';
+import type { Fault, Link, Outcome } from './finding.js';
+import { waitedMs, waitFact } from './finding.js';
+import type { Walk } from './walk.js';
+import { waitNote } from './words.js';
+
+/** Below this a wait says nothing: a healthy pipeline waits all the time. */
+export const STUCK_MS = 1_000;
+
+/** The link from a thread's process to what the thread waits on. */
+export function waitLink(thread: Thread, to: GraphNode): Link {
+  return {
+    from: thread.process,
+    edge: 'WaitsOn',
+    to,
+    since: thread.wait.attrs.since,
+    facts: [waitFact(thread)],
+    tid: thread.tid,
+    note: waitNote(thread),
+  };
+}
+
+export function target(walk: Walk, wait: ThreadWait): GraphNode | undefined {
+  return walk.graph.nodes.get(wait.entity);
+}
+
+/** A wait that two samples do not agree on, or that is short: the thread gets on. */
+export function moving(thread: Thread): Outcome | undefined {
+  return waitedMs(thread) < STUCK_MS ? { kind: 'running', links: [] } : undefined;
+}
+
+export function holdersOf(node: GraphNode): readonly ProcessNode[] {
+  const found: ProcessNode[] = [];
+  for (const edge of node.out) {
+    if (edge.kind === 'BlockedBy' && edge.to.type === 'process' && edge.to.exit === undefined)
+      found.push(edge.to);
+  }
+  return found;
+}
+
+/**
+ * Puts links in front of an outcome. An end without a fault of its own (it runs, sleeps, waits for
+ * something unknown) becomes the soft fault that `soft` makes of it, or stays as it is.
+ */
+export function extend(
+  links: readonly Link[],
+  end: Outcome,
+  soft: (kind: 'running' | 'by-design' | 'unknown') => Fault | undefined,
+): Outcome {
+  switch (end.kind) {
+    case 'fault':
+    case 'symptom':
+      return { ...end, links: [...links, ...end.links] };
+    case 'running':
+    case 'by-design':
+    case 'unknown': {
+      const fault = soft(end.kind);
+      if (fault === undefined) return { ...end, links: [...links, ...end.links] };
+      return { kind: 'fault', fault, links: [...links, ...end.links] };
+    }
+  }
+}

@@ -1,0 +1,199 @@
+/**
+ * The walk: from a process along what its threads wait for, to whoever does not wait any more.
+ * The order of reasoning is the one in docs/architecture.md, "How `why` reasons":
+ * thread → resource → who holds or serves it → what that one waits for; a cycle is a deadlock;
+ * a poll set is a set; the deepest node with a fault of its own is the cause.
+ *
+ * Bounded by `MAX_DEPTH` and `MAX_STEPS`, so that its cost does not depend on the size of the graph.
+ */
+import type { GraphNode, ProcessNode, Thread } from '../graph/model.js';
+import type { StateGraph } from '../graph/state-graph.js';
+import { CONFIDENCE, DISCOUNT } from './confidence.js';
+import { crashFault } from './crash.js';
+import { deadlockFault } from './deadlock.js';
+import type { Fault, Link, Outcome } from './finding.js';
+import { waitedMs } from './finding.js';
+import { followWait } from './follow.js';
+import { lossFault } from './flow.js';
+import { haltFault } from './halt.js';
+import { duration, who } from './words.js';
+
+const MAX_DEPTH = 24;
+const MAX_STEPS = 2_000;
+/** Of one process's threads, how many are followed; the longest waits first. */
+const MAX_THREADS = 128;
+/** A CPU share above this is progress, whatever some threads sleep in. */
+export const PROGRESS_CPU_SHARE = 0.25;
+/** A thread found on one flow in this share of the samples is slowed by it, though it never waits for long. */
+const LOSSY_SHARE = 0.4;
+
+/** Where a walk has been: the processes and threads from the target down to here. */
+export interface Step {
+  readonly process: ProcessNode;
+  readonly thread: Thread | undefined;
+}
+
+export class Walk {
+  readonly graph: StateGraph;
+  readonly now: number;
+  #steps = 0;
+
+  constructor(graph: StateGraph) {
+    this.graph = graph;
+    this.now = graph.now;
+  }
+
+  /**
+   * Why `process` makes no progress. `thread`: the one that matters (it holds the lock, it is
+   * joined); else all of them, the main thread first.
+   */
+  process(process: ProcessNode, path: readonly Step[], thread?: Thread): Outcome {
+    if (++this.#steps > MAX_STEPS || path.length > MAX_DEPTH) {
+      return unknown(
+        `the chain goes on past ${who(process)}`,
+        'a shorter chain: ask for a process nearer its end',
+      );
+    }
+    const crash = crashFault(process);
+    if (crash !== undefined) return { kind: 'fault', fault: crash, links: [] };
+    if (process.exit !== undefined) return { kind: 'by-design', what: 'has ended', links: [] };
+    const halt = haltFault(process, this.now);
+    if (halt !== undefined) return { kind: 'fault', fault: halt, links: [] };
+    const cycle = deadlockFault(process, path, thread, this.now);
+    if (cycle !== undefined) return { kind: 'fault', fault: cycle, links: [] };
+    if (thread !== undefined) return this.thread(thread, path);
+    return this.#allThreads(process, path);
+  }
+
+  /** What one thread waits for, to the end. */
+  thread(thread: Thread, path: readonly Step[]): Outcome {
+    const here: Step = { process: thread.process, thread };
+    return followWait(this, thread, [...path, here]);
+  }
+
+  /** All outcomes of a process's threads that are causes, strongest first; for ranking several. */
+  faults(process: ProcessNode, path: readonly Step[]): readonly Extract<Outcome, { kind: 'fault' }>[] {
+    return this.#order(process)
+      .map((thread) => this.#lossy(thread) ?? this.thread(thread, path))
+      .filter((outcome) => outcome.kind === 'fault');
+  }
+
+  #allThreads(process: ProcessNode, path: readonly Step[]): Outcome {
+    const order = this.#order(process);
+    const [main, ...siblings] = order;
+    if (main === undefined) {
+      return unknown(`no thread of ${who(process)} has been sampled yet`, 'another pass of the sampler');
+    }
+    const progress = process.cpuShare >= PROGRESS_CPU_SHARE;
+    const mainOutcome = this.#lossy(main) ?? this.thread(main, path);
+    if (
+      mainOutcome.kind === 'fault' &&
+      (isDeadlock(mainOutcome.fault) || (!progress && isHard(mainOutcome)))
+    ) {
+      return mainOutcome;
+    }
+    const fromSibling = this.#sibling(main, siblings, path, progress, hangsOnOthers(main));
+    if (fromSibling !== undefined) return fromSibling;
+    if (progress) return { kind: 'running', links: [] };
+    return mainOutcome;
+  }
+
+  /**
+   * A sibling explains the process when its fault is hard, or when the main thread waits on a
+   * condition, a join or a lock and so hangs from somebody else in the process.
+   */
+  #sibling(
+    main: Thread,
+    siblings: readonly Thread[],
+    path: readonly Step[],
+    progress: boolean,
+    mainHangs: boolean,
+  ): Outcome | undefined {
+    let soft: Outcome | undefined;
+    let symptom: Outcome | undefined;
+    let busy = false;
+    for (const thread of siblings) {
+      const outcome = this.#lossy(thread) ?? this.thread(thread, path);
+      if (outcome.kind === 'fault' && isDeadlock(outcome.fault)) return outcome;
+      if (progress) continue;
+      if (outcome.kind === 'running') busy = true;
+      if (outcome.kind === 'fault' && isHard(outcome)) return viaSibling(outcome, main, thread);
+      if (outcome.kind === 'fault') soft ??= viaSibling(outcome, main, thread);
+      if (outcome.kind === 'symptom') symptom ??= viaSibling(outcome, main, thread);
+    }
+    if (!mainHangs) return undefined;
+    if (busy) return { kind: 'running', links: [] };
+    return soft ?? symptom;
+  }
+
+  /** A thread that waits on a lossy flow again and again, even if never for long. */
+  #lossy(thread: Thread): Outcome | undefined {
+    if (thread.recentShare < LOSSY_SHARE) return undefined;
+    const flow = this.graph.nodes.get(thread.recentFlow);
+    if (flow?.type !== 'flow' || flow.trouble?.kind !== 'retransmit') return undefined;
+    const fault = lossFault(flow);
+    if (fault === undefined) return undefined;
+    const link: Link = {
+      from: thread.process,
+      edge: 'WaitsOn',
+      to: flow,
+      since: fault.began,
+      facts: fault.facts,
+      tid: thread.tid,
+      note: `waits on it in ${Math.round(thread.recentShare * 100)} % of the samples`,
+    };
+    return { kind: 'fault', fault, links: [link] };
+  }
+
+  /** Main thread first, then the longest waits. */
+  #order(process: ProcessNode): readonly Thread[] {
+    const main = process.threads.get(process.pid);
+    const others = [...process.threads.values()].filter((thread) => thread !== main);
+    others.sort((a, b) => a.wait.attrs.since - b.wait.attrs.since || a.tid - b.tid);
+    const kept = others.slice(0, MAX_THREADS);
+    return main === undefined ? kept : [main, ...kept];
+  }
+}
+
+function unknown(summary: string, needs: string): Outcome {
+  return { kind: 'unknown', summary, needs, links: [] };
+}
+
+function isHard(outcome: Outcome): boolean {
+  return outcome.kind === 'fault' && outcome.fault.strength === 'hard';
+}
+
+function isDeadlock(fault: Fault): boolean {
+  return fault.subScene === 'Deadlock' && fault.confidence >= CONFIDENCE.deadlockPipes;
+}
+
+function hangsOnOthers(main: Thread): boolean {
+  const { type } = main.wait;
+  return type === 'wait.futex' || type === 'wait.lock' || type === 'wait.join';
+}
+
+/** The chain as the sibling sees it, its first link saying what the main thread does meanwhile. */
+function viaSibling<O extends Extract<Outcome, { kind: 'fault' | 'symptom' }>>(
+  outcome: O,
+  main: Thread,
+  sibling: Thread,
+): O {
+  if (main === sibling || main.wait.type === 'wait.run') return outcome;
+  const [first, ...rest] = outcome.links;
+  if (first === undefined) return outcome;
+  const note = `${first.note}; the main thread has waited for ${duration(waitedMs(main))} (${main.wait.type.slice(5)})`;
+  const links = [{ ...first, note }, ...rest];
+  if (outcome.kind === 'fault') {
+    return {
+      ...outcome,
+      links,
+      fault: { ...outcome.fault, confidence: outcome.fault.confidence * DISCOUNT.sibling },
+    };
+  }
+  return { ...outcome, links };
+}
+
+/** Whether a node can be followed further. */
+export function isProcess(node: GraphNode): node is ProcessNode {
+  return node.type === 'process';
+}

@@ -1,0 +1,32 @@
+/** C programs, compiled when they are older than their source. */
+import { execFile } from 'node:child_process';
+import { mkdirSync, renameSync, statSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
+import { ROOT } from './root.js';
+
+const run = promisify(execFile);
+
+const FLAGS = ['-O2', '-g', '-Wall', '-Wextra', '-Wno-missing-field-initializers', '-Werror', '-pthread'];
+
+function mtimeMs(path: string): number {
+  return statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0;
+}
+
+/**
+ * Path of the program built from `test/workloads/<name>.c` (or another `source` below the repository).
+ * Safe when several test processes ask at once.
+ * @throws Error with the compiler's words
+ */
+export async function workload(name: string, source = `test/workloads/${name}.c`): Promise<string> {
+  const from = join(ROOT, source);
+  const to = join(ROOT, 'build', 'workloads', name);
+  const newest = Math.max(mtimeMs(from), mtimeMs(join(ROOT, 'test/workloads/common.h')));
+  if (mtimeMs(to) > newest) return to;
+  mkdirSync(dirname(to), { recursive: true });
+  const mine = `${to}.${process.pid}`;
+  const how = name === 'true' ? [...FLAGS, '-static'] : FLAGS;
+  await run('gcc', [...how, '-I', join(ROOT, 'test/workloads'), '-o', mine, from]);
+  renameSync(mine, to);
+  return to;
+}
