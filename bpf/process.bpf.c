@@ -205,6 +205,9 @@ static __always_inline struct task_struct *seen_process(struct bpf_iter__task *c
 
 	if (!task || task->pid != task->tgid || xctl_is_kthread(task))
 		return NULL;
+	/* A zombie has ended already. */
+	if (!BPF_CORE_READ(task, signal, live.counter))
+		return NULL;
 	return task;
 }
 
@@ -223,7 +226,7 @@ int seen__iter_s(struct bpf_iter__task *ctx)
 	xctl_fill_hdr(&e.p.hdr, XCTL_PROCESS_SEEN, sizeof(e));
 	xctl_fill_process(&e.p, task);
 	mm = BPF_CORE_READ(task, mm);
-	/* A zombie has none. */
+	/* A leader that ended before its threads has none. */
 	if (mm) {
 		length = cmdline_bytes(mm, &start);
 		if (length && bpf_copy_from_user_task(e.cmdline, length, (void *)start, task, 0))

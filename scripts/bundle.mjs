@@ -27,7 +27,10 @@ const lightYargs = {
         export const notStrictEqual = (a, b, message) => check(!Object.is(a, b), message);`,
       'node:module': 'export const createRequire = () => require;',
     };
-    onResolve({ filter: /^(?:string-width|assert|node:module)$/ }, ({ path }) => ({ path, namespace: 'light' }));
+    onResolve({ filter: /^(?:string-width|assert|node:module)$/ }, ({ path }) => ({
+      path,
+      namespace: 'light',
+    }));
     onLoad({ filter: /.*/, namespace: 'light' }, ({ path }) => ({
       contents: contents[path],
       resolveDir: ROOT,
@@ -69,12 +72,9 @@ const bundles = [
   },
 ];
 
-try {
-  await Promise.all(bundles.map((options) => build(options)));
-} catch {
-  // esbuild has printed what is wrong and where.
-  process.exit(1);
-}
+const results = await Promise.allSettled(bundles.map((options) => build(options)));
+// esbuild has printed what is wrong and where.
+if (results.some(({ status }) => status === 'rejected')) process.exit(1);
 for (const { outfile } of bundles) {
   const path = join(ROOT, outfile);
   console.log(`${outfile} ${Math.round(statSync(path).size / 1024)} kB`);

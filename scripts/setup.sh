@@ -12,6 +12,9 @@ node -e 'process.exit(Number(process.versions.node.split(".")[0]) >= 20 ? 0 : 1)
 command -v npm >/dev/null || die "npm is needed and there is none on PATH (it comes with Node.js)"
 command -v dpkg-query >/dev/null || die "this sets up Debian 12; on other systems install clang, llvm, libbpf >= 1.0, bpftool, gcc, make, iproute2 and nftables by hand, then run 'npm ci' and 'make build SETUP=no'"
 
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+
 packages=(clang llvm libbpf-dev libbpf1 libelf1 bpftool gcc libc6-dev make iproute2 nftables util-linux procps ca-certificates git)
 
 # In the C locale dpkg-query prints "ii " for what is installed and nothing for what it never heard of.
@@ -25,11 +28,9 @@ if ((${#missing[@]})); then
   command -v apt-get >/dev/null || die "no apt-get here to install: ${missing[*]}"
   echo "setup: installing ${missing[*]}"
   export DEBIAN_FRONTEND=noninteractive
-  log=$(mktemp)
-  trap 'rm -f "$log"' EXIT
   # No standard input for apt: a question nobody answers would hang a CI run.
   if ! { apt-get update && apt-get install -y --no-install-recommends "${missing[@]}"; } >"$log" 2>&1 </dev/null; then
-    tail -n 15 "$log" >&2
+    tail -n 5 "$log" >&2
     die "apt-get could not install: ${missing[*]}"
   fi
 fi
@@ -43,5 +44,8 @@ if ! node -e '
     if (path !== "" && there[path]?.version !== version && !(optional && there[path] === undefined)) process.exit(1);
   }' 2>/dev/null; then
   echo "setup: npm ci"
-  npm ci --no-audit --no-fund --loglevel=error </dev/null || die "npm ci failed"
+  if ! npm ci --no-audit --no-fund --loglevel=error >"$log" 2>&1 </dev/null; then
+    head -n 15 "$log" >&2
+    die "npm ci could not install node_modules"
+  fi
 fi

@@ -2,14 +2,15 @@
 import { statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import yargs from 'yargs';
+import { DEFAULT_SOCKET } from '../api/paths.js';
 import { messageOf, UsageError } from '../util/errors.js';
 import type { LogLevel } from '../util/log.js';
 import { printable } from '../util/text.js';
 import { readConfigFile } from './config-file.js';
 import { splitCommand } from './split-command.js';
 
-/** Built into the agent; other programs come in by `--probe`. */
-export const BUILTIN_PROBES = ['tcp', 'process', 'waits'] as const;
+/** Built into the agent, in the order they start: flows and waits name processes. Other programs come in by `--probe`. */
+export const BUILTIN_PROBES = ['process', 'tcp', 'waits'] as const;
 export type BuiltinProbe = (typeof BUILTIN_PROBES)[number];
 
 export interface AgentConfig {
@@ -37,7 +38,6 @@ export type Invocation =
   /** `--help`, `--version`: to stdout, and that is all. */
   | { readonly print: string };
 
-export const DEFAULT_SOCKET = '/run/xctl/agent.sock';
 const LOG_LEVELS: readonly LogLevel[] = ['debug', 'info', 'warn', 'error'];
 /** sockaddr_un.sun_path, with its NUL. */
 const MAX_SOCKET_BYTES = 107;

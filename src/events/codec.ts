@@ -90,9 +90,10 @@ export function decodeEvent(line: string): Decoded {
  * A line that a `--probe` program printed: `{"type": "compute.step_time", "entity": "gpu:0", …}`.
  * `ts` (RFC 3339 or ms since the epoch) defaults to now and must lie within the last minute; `value`
  * defaults to 0, `attrs` to {}, `entity` to the process of `pid`, `pid` to that of `entity`.
- * @param nowMs receipt, ms since the epoch
+ * @param nowMs receipt by the wall clock, which programs go by, ms since the epoch
+ * @param eventNowMs receipt as event time, which does not jump when somebody sets the wall clock
  */
-export function decodeProbeLine(line: string, nowMs: number): Decoded {
+export function decodeProbeLine(line: string, nowMs: number, eventNowMs: number = nowMs): Decoded {
   const raw = parse(line);
   if (!raw.ok) return raw;
   const { type, value = 0, attrs = {} } = raw.fields;
@@ -112,7 +113,7 @@ export function decodeProbeLine(line: string, nowMs: number): Decoded {
   return {
     ok: true,
     event: {
-      ts: Math.min(ts, nowMs),
+      ts: eventNowMs - Math.max(0, nowMs - ts),
       type: 'custom',
       customType: type,
       entity,

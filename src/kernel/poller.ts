@@ -59,6 +59,8 @@ export class Poller {
   #handlerErrors = 0;
   #timer: NodeJS.Timeout | undefined;
   #running = false;
+  #spentMs = 0;
+  #drainedMs = performance.now();
 
   constructor(options: PollerOptions) {
     this.#source = options.source;
@@ -81,10 +83,23 @@ export class Poller {
 
   /** One pass over both rings, critical first. @returns records given to handlers or counted. */
   drain(): number {
+    const started = performance.now();
     const critical = this.#source.critical.drain(this.#dispatch);
     const records = critical + this.#source.events.drain(this.#dispatch, PASS_RECORDS);
     if (records > 0) this.#onBatch(records);
+    this.#drainedMs = performance.now();
+    this.#spentMs += this.#drainedMs - started;
     return records;
+  }
+
+  /** Time spent in draining, decoding and handlers since the start, ms. */
+  get spentMs(): number {
+    return this.#spentMs;
+  }
+
+  /** Since the rings were last read, ms: more than the longest pause means that the loop hangs. */
+  get idleMs(): number {
+    return performance.now() - this.#drainedMs;
   }
 
   /**

@@ -46,6 +46,7 @@ export class Ring {
   #high: number;
   #errors = 0;
   #lastError: unknown;
+  #draining = false;
   #stopped = false;
 
   constructor(memory: RingMemory) {
@@ -91,14 +92,16 @@ export class Ring {
   }
 
   /**
-   * Gives every finished record to `handler`, oldest first, until the ring is empty, a record is
-   * still being written, or `maxRecords` were given.
+   * Gives the records that are in the ring now to `handler`, oldest first, up to the first that is
+   * still being written, or until `maxRecords` were given. What `handler` throws is counted.
    *
    * Allocates nothing; the space is given back once a batch, or sooner when a quarter of the ring
    * has been read.
    * @returns records given.
    */
-  drain(handler: RecordHandler, maxRecords = Number.MAX_SAFE_INTEGER): number {
+  drain(handler: RecordHandler, maxRecords = 0x7fff_ffff): number {
+    if (this.#stopped || this.#draining) return 0;
+    this.#draining = true;
     // Locals: a field would be read again after each call of the handler.
     const view = this.#view;
     const headers = this.#headers;
@@ -107,48 +110,51 @@ export class Ring {
     let given = 0;
     let low = this.#low;
     let released = low;
-    let busy = false;
-    while (!busy && !this.#stopped) {
-      const end = Atomics.load(this.#producer, 0);
-      if (low === end) break;
-      while (low !== end) {
-        const at = low & mask;
-        const header = LOADS_ACQUIRE ? (headers[at >> 2] ?? BUSY) : Atomics.load(headers, at >> 2);
-        // The busy bit is the sign.
-        busy = header < 0 || given >= maxRecords;
-        if (busy) break;
-        const length = header & LENGTH_MASK;
-        low = (low + ((length + HEADER_BYTES + 7) & ~7)) | 0;
-        if ((header & DISCARDED) === 0) {
-          given++;
-          try {
-            handler(view, at + HEADER_BYTES, length);
-          } catch (error) {
-            this.#errors++;
-            this.#lastError = error;
+    let end = Atomics.load(this.#producer, 0);
+    while (low !== end) {
+      try {
+        while (low !== end) {
+          if (((low - released) | 0) >= giveBackBytes) {
+            this.#advance(low);
+            released = low;
           }
+          const at = low & mask;
+          const header = LOADS_ACQUIRE ? (headers[at >> 2] ?? BUSY) : Atomics.load(headers, at >> 2);
+          if ((header & BUSY) !== 0 || given >= maxRecords) {
+            end = low;
+            break;
+          }
+          const length = header & LENGTH_MASK;
+          // Before the handler: a record whose handler throws is consumed like any other.
+          low = (low + ((length + HEADER_BYTES + 7) & ~7)) | 0;
+          if ((header & DISCARDED) !== 0) continue;
+          given++;
+          handler(view, at + HEADER_BYTES, length);
         }
-        if (((low - released) | 0) >= giveBackBytes) {
-          this.#advance(low);
-          released = low;
-        }
+      } catch (error) {
+        this.#errors++;
+        this.#lastError = error;
       }
     }
     if (low !== released) this.#advance(low);
+    this.#draining = false;
+    if (this.#stopped) this.#unmap();
     return given;
   }
 
-  /** Unmaps it. No view of a record may be touched after this. */
+  /** Unmaps it. No view of a record may be touched after this; a handler may call it, though. */
   stop(): void {
     if (this.#stopped) return;
     this.#stopped = true;
+    if (!this.#draining) this.#unmap();
+  }
+
+  #unmap(): void {
     this.#memory.consumer.unmap();
     this.#memory.producer.unmap();
   }
 
   #advance(low: number): void {
-    // A handler may have stopped the ring, and with that unmapped it.
-    if (this.#stopped) return;
     if (low >>> 0 >= this.#low >>> 0) {
       // The high half stays: a store of the low one is a store of the whole, without a BigInt.
       Atomics.store(this.#consumer, 0, low);

@@ -27,7 +27,8 @@ const V1_ORDER = ['memory', 'cpu', 'pids', 'devices', 'name=systemd'];
 /** `conmon` is the runtime's own monitor beside a container, in a cgroup that bears its id. */
 const CONTAINER = /(?:^|[/:-])([0-9a-f]{64})(?:\.scope)?(?=\/|$)/g;
 const MONITOR = /conmon-[0-9a-f]{64}/;
-const POD = /kubepods.*?pod([0-9a-f]{8}([-_])[0-9a-f]{4}\2[0-9a-f]{4}\2[0-9a-f]{4}\2[0-9a-f]{12}|[0-9a-f]{32})(?=[./:]|$)/;
+const POD =
+  /kubepods.*?pod([0-9a-f]{8}([-_])[0-9a-f]{4}\2[0-9a-f]{4}\2[0-9a-f]{4}\2[0-9a-f]{12}|[0-9a-f]{32})(?=[./:]|$)/;
 
 /** @param text of /proc/PID/cgroup. @returns undefined when it names no cgroup. */
 export function placementOf(text: string): Placement | undefined {

@@ -171,4 +171,3 @@ export function decodeOwner(view: DataView, at: number): SocketOwner {
     ...(kernel && { kernel: true as const }),
   };
 }
-

@@ -84,10 +84,10 @@ export function jobVariables(environ: Buffer): ReadonlyMap<string, string> {
     const end = nul === -1 ? environ.length : nul;
     const equals = environ.subarray(start, Math.min(end, start + LONGEST_NAME + 1)).indexOf(0x3d);
     if (equals > 0) {
-      const name = environ.latin1Slice(start, start + equals);
+      const name = environ.toString('latin1', start, start + equals);
       const length = end - start - equals - 1;
       if (TAKEN.has(name) && length <= LONGEST_VALUE) {
-        taken.set(name, environ.utf8Slice(start + equals + 1, end));
+        taken.set(name, environ.toString('utf8', start + equals + 1, end));
       }
     }
     start = end + 1;

@@ -31,6 +31,7 @@ export class JsonlIntake {
   readonly stderr = new LineSplitter(MAX_LOG_LINE_BYTES, (line) => this.#takeLogLine(line));
   readonly #sink: EventSink;
   readonly #log: Log;
+  readonly #eventNow: () => number;
   readonly #events = new TokenBucket(MAX_EVENTS_PER_SECOND);
   readonly #logLines = new TokenBucket(MAX_LOG_LINES_PER_SECOND);
   readonly #lost: Record<Exclude<IntakeLoss, 'line'>, number> = {
@@ -50,8 +51,10 @@ export class JsonlIntake {
   #logLinesDropped = 0;
   #told = false;
 
-  constructor(sink: EventSink, log: Log) {
+  /** @param eventNow the clock of events, ms since the epoch */
+  constructor(sink: EventSink, log: Log, eventNow: () => number) {
     this.#sink = sink;
+    this.#eventNow = eventNow;
     this.#log = log;
   }
 
@@ -71,7 +74,7 @@ export class JsonlIntake {
       this.#lose('rate', line);
       return;
     }
-    const decoded = decodeProbeLine(line, Date.now());
+    const decoded = decodeProbeLine(line, Date.now(), this.#eventNow());
     if (!decoded.ok) {
       this.#lose(decoded.reason, line);
       return;

@@ -23,6 +23,8 @@ export interface SubprocessOptions {
   readonly number: number;
   readonly sink: EventSink;
   readonly log: Log;
+  /** Event time, ms since the epoch; the wall clock unless said. */
+  readonly eventNow?: () => number;
   readonly backoff?: BackoffOptions;
 }
 
@@ -65,13 +67,13 @@ export class SubprocessProbe implements Probe {
   #state = 'not started';
   #stopping = false;
 
-  constructor({ argv, number, sink, log, backoff = BACKOFF }: SubprocessOptions) {
+  constructor({ argv, number, sink, log, eventNow = Date.now, backoff = BACKOFF }: SubprocessOptions) {
     this.#argv = argv;
     // Arguments may hold a secret; the program's name does not.
     const program = printable(basename(argv[0] ?? ''), 64);
     this.#title = `probe subprocess ${number} (${program})`;
     this.#log = log.child({ component: 'subprocess', number, program });
-    this.#intake = new JsonlIntake(sink, this.#log);
+    this.#intake = new JsonlIntake(sink, this.#log, eventNow);
     this.#backoff = new Backoff(backoff);
   }
 

@@ -33,6 +33,8 @@ export interface Step {
   readonly thread: Thread | undefined;
 }
 
+type FaultOutcome = Extract<Outcome, { kind: 'fault' }>;
+
 export class Walk {
   readonly graph: StateGraph;
   readonly now: number;
@@ -62,6 +64,10 @@ export class Walk {
     const cycle = deadlockFault(process, path, thread, this.now);
     if (cycle !== undefined) return { kind: 'fault', fault: cycle, links: [] };
     if (thread !== undefined) return this.thread(thread, path);
+    // Back where we came from, and no deadlock: what it waits for elsewhere is being followed already.
+    if (path.some((step) => step.process === process)) {
+      return unknown(`${who(process)} is where the chain came from`, 'which of its threads should act');
+    }
     return this.#allThreads(process, path);
   }
 
@@ -72,7 +78,7 @@ export class Walk {
   }
 
   /** All outcomes of a process's threads that are causes, strongest first; for ranking several. */
-  faults(process: ProcessNode, path: readonly Step[]): readonly Extract<Outcome, { kind: 'fault' }>[] {
+  faults(process: ProcessNode, path: readonly Step[]): readonly FaultOutcome[] {
     return this.#order(process)
       .map((thread) => this.#lossy(thread) ?? this.thread(thread, path))
       .filter((outcome) => outcome.kind === 'fault');
@@ -109,6 +115,7 @@ export class Walk {
     progress: boolean,
     mainHangs: boolean,
   ): Outcome | undefined {
+    let hard: FaultOutcome | undefined;
     let soft: Outcome | undefined;
     let symptom: Outcome | undefined;
     let busy = false;
@@ -117,10 +124,13 @@ export class Walk {
       if (outcome.kind === 'fault' && isDeadlock(outcome.fault)) return outcome;
       if (progress) continue;
       if (outcome.kind === 'running') busy = true;
-      if (outcome.kind === 'fault' && isHard(outcome)) return viaSibling(outcome, main, thread);
-      if (outcome.kind === 'fault') soft ??= viaSibling(outcome, main, thread);
+      // The thread nearest to the fault tells the shortest story.
+      if (outcome.kind === 'fault' && isHard(outcome)) {
+        if (hard === undefined || outcome.links.length < hard.links.length) hard = viaSibling(outcome, main, thread);
+      } else if (outcome.kind === 'fault') soft ??= viaSibling(outcome, main, thread);
       if (outcome.kind === 'symptom') symptom ??= viaSibling(outcome, main, thread);
     }
+    if (hard !== undefined) return hard;
     if (!mainHangs) return undefined;
     if (busy) return { kind: 'running', links: [] };
     return soft ?? symptom;

@@ -1,22 +1,27 @@
-/** The version of this package, from the package.json that the running file belongs to. */
+/** The package that the running file belongs to. */
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const PACKAGE = 'xctl-agent';
 
-/** Found from the source tree, from a bundle in dist/ and from node_modules alike; `unknown` when moved elsewhere. */
+/** `unknown` when the file was moved out of its package. */
 export function packageVersion(): string {
+  const root = packageRoot();
+  return (root === undefined ? undefined : versionIn(root)) ?? 'unknown';
+}
+
+/** The folder of the package, found from the source tree, from a bundle in dist/ and from node_modules alike. */
+export function packageRoot(): string | undefined {
   for (let folder = dirname(fileURLToPath(import.meta.url)); ; folder = dirname(folder)) {
-    const version = versionIn(join(folder, 'package.json'));
-    if (version !== undefined) return version;
-    if (dirname(folder) === folder) return 'unknown';
+    if (versionIn(folder) !== undefined) return folder;
+    if (dirname(folder) === folder) return undefined;
   }
 }
 
-function versionIn(path: string): string | undefined {
+function versionIn(folder: string): string | undefined {
   try {
-    const manifest: unknown = JSON.parse(readFileSync(path, 'utf8'));
+    const manifest: unknown = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
     if (
       typeof manifest !== 'object' ||
       manifest === null ||

@@ -61,7 +61,7 @@ t.test('the whole text is what Prometheus takes', async (t) => {
       ['xctl_graph_evicted_total', { reason: 'nodes' }, 0],
       ['xctl_subprocess_up', { subprocess: '1' }, 1],
       ['xctl_subprocess_restarts_total', { subprocess: '1' }, 2],
-      ['xctl_subprocess_lines_rejected_total', { subprocess: '1', reason: 'json' }, 1],
+      ['xctl_subprocess_lines_lost_total', { subprocess: '1', reason: 'json' }, 1],
       ['xctl_recording_active', {}, 0],
       ['xctl_recording_dropped_total', { reason: 'disk' }, 7],
       ['xctl_drain_seconds_total', {}, 1.5],

@@ -1,12 +1,15 @@
-/** `xctl version`: this command's and the agent's. Without an agent the first is still printed. */
+/** `xctl version`: this command's and the agent's. That no agent answers is an answer too, not a failure. */
 import type { VersionInfo } from '../../api/contract.js';
+import { messageOf } from '../../util/errors.js';
+import { packageVersion } from '../../util/version.js';
 import { createCommand } from '../core/command.js';
 import { emit } from '../emit.js';
-import { packageVersion } from '../../util/version.js';
 
 export interface Versions {
   readonly client: { readonly version: string; readonly node: string };
   readonly agent: VersionInfo | null;
+  /** Why `agent` is null. */
+  readonly noAgent?: string;
 }
 
 export const versionCommand = createCommand({
@@ -18,16 +21,16 @@ export const versionCommand = createCommand({
   run: async (_args, context) => {
     const client = { version: packageVersion(), node: process.version };
     const asked = await (await context.client()).version().then(
-      (agent) => ({ agent, error: undefined }),
-      (error: unknown) => ({ agent: null, error }),
+      (agent) => ({ agent }),
+      (error: unknown) => ({ agent: null, noAgent: messageOf(error) }),
     );
-    await emit(context, { client, agent: asked.agent }, renderVersion);
-    if (asked.error !== undefined) throw asked.error;
+    const versions: Versions = { client, ...asked };
+    await emit(context, versions, renderVersion);
   },
 });
 
-function renderVersion({ client, agent }: Versions): string {
+function renderVersion({ client, agent, noAgent }: Versions): string {
   const ours = `xctl ${client.version} (Node.js ${client.node})\n`;
-  if (agent === null) return ours;
+  if (agent === null) return `${ours}agent unknown: ${noAgent ?? ''}\n`;
   return `${ours}agent ${agent.version} on ${agent.node} (libbpf ${agent.libbpf ?? 'none'}, Linux ${agent.kernel})\n`;
 }

@@ -13,7 +13,8 @@ export const whyCommand = createCommand({
     replay: text('Answer from a recording (xctl-agent --record), without an agent', 'FILE', 'file'),
   },
   run: async (args, context) => {
-    const answer = args.replay === undefined ? ask(args.pid, context) : replay(args.replay, args.pid);
+    const answer =
+      args.replay === undefined ? ask(args.pid, context) : replay(args.replay, args.pid, context);
     await print(await answer, context);
   },
 });
@@ -23,9 +24,15 @@ async function ask(pid: number | undefined, context: Context): Promise<WhyAnswer
   return pid === undefined ? client.findings() : client.why(pid);
 }
 
-async function replay(file: string, pid: number | undefined): Promise<WhyAnswer | Findings> {
+async function replay(
+  file: string,
+  pid: number | undefined,
+  { terminal }: Context,
+): Promise<WhyAnswer | Findings> {
   const { replayAnswer } = await import('../replay.js');
-  return replayAnswer(file, pid);
+  const { answer, gaps } = await replayAnswer(file, pid);
+  for (const gap of gaps) terminal.complain(`xctl why: note: ${gap}`);
+  return answer;
 }
 
 async function print(answer: WhyAnswer | Findings, context: Context): Promise<void> {

@@ -32,13 +32,27 @@ export class CommandLineError extends UsageError {
 
 type Words = Readonly<Record<string, unknown>> & { readonly _: readonly (string | number)[] };
 
+/**
+ * Thrown by a command's yargs handler, which is how a line that names a command comes back. After a
+ * handler that returns, yargs writes the help that nobody asked for: 10 ms of every start.
+ */
+class Chosen extends Error {
+  readonly command: Command;
+  readonly words: Words;
+
+  constructor(command: Command, words: Words) {
+    super(command.name);
+    this.command = command;
+    this.words = words;
+  }
+}
+
 /** @throws CommandLineError */
 export async function parseLine(
   argv: readonly string[],
   commands: readonly Command[],
   columns: number,
 ): Promise<ParsedLine> {
-  let chosen: Command | undefined;
   let help = '';
   const parser = configure(columns);
   declare(parser, GLOBAL_OPTIONS);
@@ -53,22 +67,30 @@ export async function parseLine(
         declare(its, command.options);
         for (const line of command.examples) its.example(line, '');
       },
-      () => {
-        chosen = command;
+      (words) => {
+        throw new Chosen(command, words);
       },
     );
   }
-  const words: Words = await parser.parseAsync(
-    unglue(argv, [GLOBAL_OPTIONS, ...commands.map((command) => command.options)]),
-    {},
-    (error: Error | undefined | null, _words: unknown, output: string) => {
-      if (error) throw error;
-      help = output;
-    },
-  );
-  if (help !== '') return { kind: 'help', text: `${help}\n` };
-  if (chosen === undefined) throw noCommand(words, commands);
-  return check(words, chosen);
+  const line = unglue(argv, [GLOBAL_OPTIONS, ...commands.map((command) => command.options)]);
+  try {
+    const words: Words = await parser.parseAsync(
+      line,
+      {},
+      (_error: unknown, _words: unknown, output: string) => {
+        help = output;
+      },
+    );
+    if (help === '') throw noCommand(words, commands);
+    return { kind: 'help', text: `${help}\n` };
+  } catch (error) {
+    if (error instanceof Chosen) return check(error.words, error.command);
+    if (error instanceof UsageError) throw error;
+    // yargs itself stumbles over flags like --constructor.
+    throw new CommandLineError('these arguments make no sense together; see xctl --help', undefined, {
+      cause: error,
+    });
+  }
 }
 
 function configure(columns: number): ReturnType<typeof yargs> {
@@ -138,18 +160,21 @@ function noCommand(words: Words, commands: readonly Command[]): CommandLineError
 function check(words: Words, command: Command): ParsedLine {
   const { name, positionals, options } = command;
   const known: ArgTable = { ...GLOBAL_OPTIONS, ...options };
-  const unknown = Object.keys(words).find((key) => !isKnown(key, known) && !(key in positionals));
+  const unknown = Object.keys(words).find((key) => !isKnown(key, known) && !Object.hasOwn(positionals, key));
   if (unknown !== undefined) throw unknownFlag(unknown, known, name);
-  const extra = words._[1];
+  const raw: Record<string, Raw> = {};
+  for (const key of Object.keys(known)) raw[key] = rawOf(words[key]);
+  // What stands behind `--` is for us to put into its place.
+  const loose = words._.slice(1).map(String);
+  for (const key of Object.keys(positionals)) raw[key] = rawOf(words[key]) ?? loose.shift();
+  const extra = loose[0];
   if (extra !== undefined) {
     const takes = Object.keys(positionals).map((key) => key.toUpperCase());
     throw new CommandLineError(
-      `${printable(JSON.stringify(String(extra)), 60)} is one argument too many; ${takes.length === 0 ? 'it takes none' : `it takes ${takes.join(' and ')}`}, e.g. ${command.examples[0] ?? `xctl ${name}`}`,
+      `${printable(JSON.stringify(extra), 60)} is one argument too many; it takes ${takes.join(' and ') || 'none'}, e.g. ${command.examples[0] ?? `xctl ${name}`}`,
       name,
     );
   }
-  const raw: Record<string, Raw> = {};
-  for (const key of [...Object.keys(known), ...Object.keys(positionals)]) raw[key] = rawOf(words[key]);
   try {
     const globals = parseTable(GLOBAL_OPTIONS, raw, (key) => `--${key}`);
     checkOutput(globals, command);
@@ -170,7 +195,7 @@ function rawOf(word: unknown): Raw {
 
 function isKnown(key: string, table: ArgTable): boolean {
   if (key === '_' || key === '$0' || key === 'help' || key === 'h') return true;
-  return key in table || Object.values(table).some((arg) => arg.short === key);
+  return Object.hasOwn(table, key) || Object.values(table).some((arg) => arg.short === key);
 }
 
 function unknownFlag(key: string, table: ArgTable, command: string | undefined): CommandLineError {

@@ -1,0 +1,255 @@
+/**
+ * The composition root: builds every part, joins them, starts them in order, stops them.
+ *
+ * Rings → poller → probes → hub → graph (and recording, counters, streams); questions come in through
+ * the API and are answered by `Backend`. A probe that cannot start takes away what it knows and
+ * nothing else.
+ */
+import { hostname, release } from 'node:os';
+import type { VersionInfo } from '../api/contract.js';
+import { ApiServer } from '../api/server.js';
+import { RECORDING_VERSION } from '../events/recording.js';
+import { StateGraph } from '../graph/state-graph.js';
+import { BootClock } from '../kernel/clock.js';
+import { Kernel } from '../kernel/kernel.js';
+import { Poller } from '../kernel/poller.js';
+import { RunTimeMeter } from '../kernel/prog-stats.js';
+import { type AgentMetrics, createMetrics } from '../metrics/registry.js';
+import { FlowTable } from '../probes/flow-table.js';
+import type { Probe, ProbeContext } from '../probes/probe.js';
+import { ProcessProbe } from '../probes/process.js';
+import { SubprocessProbe } from '../probes/subprocess.js';
+import { TcpProbe } from '../probes/tcp.js';
+import { WaitsProbe } from '../probes/waits.js';
+import { messageOf } from '../util/errors.js';
+import type { Log } from '../util/log.js';
+import { packageVersion } from '../util/version.js';
+import { Backend } from './backend.js';
+import { bpfDirectory } from './bpf-directory.js';
+import type { AgentConfig, BuiltinProbe } from './config.js';
+import { agentChecks } from './doctor.js';
+import { EventHub } from './event-hub.js';
+import { MetricsServer } from './http-metrics.js';
+import { metricSources } from './metric-sources.js';
+import { ProbeSet } from './probe-set.js';
+import { Recorder } from './record.js';
+
+/** The event loop or the rings are stuck when nothing was read for so long. */
+const STALLED_MS = 10_000;
+
+export class Agent {
+  readonly #config: AgentConfig;
+  readonly #log: Log;
+  readonly #clock = BootClock.now();
+  readonly #graph = new StateGraph();
+  readonly #hub: EventHub;
+  readonly #probes: ProbeSet;
+  readonly #subprocesses: SubprocessProbe[] = [];
+  readonly #api: ApiServer;
+  /** What stop() undoes, last first. */
+  readonly #undo: (() => void | Promise<void>)[] = [];
+  #kernel: Kernel | undefined;
+  #kernelFailure: string | undefined;
+  #poller: Poller | undefined;
+  #meter: RunTimeMeter | undefined;
+  #tcp: TcpProbe | undefined;
+  #waits: WaitsProbe | undefined;
+  #recorder: Recorder | undefined;
+  #metrics: AgentMetrics | undefined;
+  #ready = false;
+
+  constructor(config: AgentConfig, log: Log) {
+    this.#config = config;
+    this.#log = log;
+    this.#hub = new EventHub(this.#graph, log);
+    this.#probes = new ProbeSet(log);
+    this.#api = new ApiServer({ socketPath: config.socket, backend: this.#backend(), log });
+  }
+
+  /**
+   * Runs until `signal` aborts, then stops everything within two seconds.
+   * @throws RefusedError another agent has the socket; UsageError the recording's file cannot be
+   *   made; XctlError the metrics port is taken.
+   */
+  async run(signal: AbortSignal): Promise<void> {
+    try {
+      await this.#start(signal);
+      await new Promise<void>((resolve) => {
+        if (signal.aborted) resolve();
+        else signal.addEventListener('abort', () => resolve(), { once: true });
+      });
+    } catch (error) {
+      // Told to stop while starting: that is no failure.
+      if (!signal.aborted) throw error;
+    } finally {
+      await this.#stop();
+    }
+  }
+
+  async #start(signal: AbortSignal): Promise<void> {
+    await this.#api.start();
+    await this.#startMetrics();
+    await this.#startRecorder();
+    if (this.#config.probes.length > 0) await this.#openKernel(signal);
+    await this.#startProbes(signal);
+    await this.#startSubprocesses(signal);
+    signal.throwIfAborted();
+    this.#ready = true;
+    const probes = Object.fromEntries(this.#probes.states().map(({ probe, state }) => [probe, state]));
+    this.#log.info('ready', { socket: this.#config.socket, pid: process.pid, probes });
+  }
+
+  #backend(): Backend {
+    return new Backend({
+      graph: this.#graph,
+      clock: this.#clock,
+      nodeName: hostname(),
+      version: () => this.#version(),
+      look: (full) => this.#look(full),
+      healthy: () => this.#healthy(),
+      checks: () =>
+        agentChecks({
+          kernel: this.#kernel,
+          kernelFailure: this.#kernelFailure,
+          poller: this.#poller,
+          probes: this.#probes,
+          graph: this.#graph,
+          recorder: this.#recorder,
+        }),
+      subscribe: (listener) => this.#hub.subscribe(listener),
+      answered: (seconds) => this.#metrics?.observeWhy(seconds),
+    });
+  }
+
+  #version(): VersionInfo {
+    const libbpf = this.#kernel?.bpf.version ?? null;
+    return { version: packageVersion(), node: process.version, libbpf, kernel: release() };
+  }
+
+  async #startMetrics(): Promise<void> {
+    if (this.#config.metrics === undefined) return;
+    const metrics = createMetrics(
+      metricSources({
+        version: () => this.#version(),
+        hub: this.#hub,
+        graph: this.#graph,
+        kernel: () => this.#kernel,
+        meter: () => this.#meter,
+        poller: () => this.#poller,
+        probes: this.#probes,
+        subprocesses: this.#subprocesses,
+        recorder: () => this.#recorder,
+        recording: this.#config.record !== undefined,
+        api: this.#api,
+        waits: () => this.#waits,
+      }),
+    );
+    const pages = {
+      contentType: metrics.contentType,
+      render: () => metrics.render(),
+      healthy: () => this.#healthy(),
+      ready: () => this.#ready,
+    };
+    const server = new MetricsServer(this.#config.metrics, pages, this.#log);
+    this.#metrics = metrics;
+    this.#undo.push(() => metrics.stop());
+    await server.start();
+    this.#undo.push(() => server.stop());
+  }
+
+  async #startRecorder(): Promise<void> {
+    if (this.#config.record === undefined) return;
+    const recorder = new Recorder(this.#config.record, this.#log);
+    await recorder.start({
+      apiVersion: RECORDING_VERSION,
+      kind: 'Recording',
+      node: hostname(),
+      agentVersion: packageVersion(),
+      startedAt: new Date().toISOString(),
+      bootEpochMs: this.#clock.bootEpochMs,
+    });
+    this.#recorder = recorder;
+    const unsubscribe = this.#hub.subscribe((event) => recorder.write(event));
+    this.#undo.push(async () => {
+      unsubscribe();
+      await recorder.stop();
+    });
+  }
+
+  async #openKernel(signal: AbortSignal): Promise<void> {
+    try {
+      const kernel = await Kernel.open({ log: this.#log, bpfDir: bpfDirectory(), signal });
+      const meter = new RunTimeMeter(kernel.bpf);
+      this.#kernel = kernel;
+      this.#meter = meter;
+      this.#undo.push(() => kernel.stop());
+      this.#undo.push(() => meter.stop());
+    } catch (error) {
+      signal.throwIfAborted();
+      this.#kernelFailure = messageOf(error);
+      this.#log.error('no kernel probe can run', { error: this.#kernelFailure });
+      for (const name of this.#config.probes) this.#probes.refuse(name, this.#kernelFailure);
+    }
+  }
+
+  async #startProbes(signal: AbortSignal): Promise<void> {
+    const kernel = this.#kernel;
+    if (kernel === undefined) return;
+    // What a probe held back to keep events in order goes out after each pass over the rings.
+    const poller = new Poller({ source: kernel, log: this.#log, onBatch: () => this.#probes.settle() });
+    this.#poller = poller;
+    const { sink } = this.#hub;
+    const context: ProbeContext = { kernel, poller, clock: this.#clock, sink, log: this.#log, signal };
+    const flows = new FlowTable();
+    for (const name of this.#config.probes)
+      await this.#probes.start(this.#build(name, context, flows), signal);
+    poller.start();
+    this.#undo.push(() => poller.stop());
+  }
+
+  #build(name: BuiltinProbe, context: ProbeContext, flows: FlowTable): Probe {
+    switch (name) {
+      case 'tcp':
+        this.#tcp = new TcpProbe(context, flows);
+        return this.#tcp;
+      case 'process':
+        return new ProcessProbe(context);
+      case 'waits':
+        this.#waits = new WaitsProbe(context, flows);
+        return this.#waits;
+    }
+  }
+
+  async #startSubprocesses(signal: AbortSignal): Promise<void> {
+    const { sink } = this.#hub;
+    for (const [index, argv] of this.#config.subprocesses.entries()) {
+      const probe = new SubprocessProbe({ argv, number: index + 1, sink, log: this.#log });
+      this.#subprocesses.push(probe);
+      await this.#probes.start(probe, signal);
+    }
+  }
+
+  /** Looks now: what the rings hold, and (`full`) every socket in trouble and every thread. */
+  #look(full: boolean): void {
+    this.#poller?.drainAll();
+    if (full) this.#tcp?.pass();
+    this.#waits?.pass(full);
+  }
+
+  #healthy(): boolean {
+    return this.#poller === undefined || this.#poller.idleMs < STALLED_MS;
+  }
+
+  async #stop(): Promise<void> {
+    this.#ready = false;
+    // Both may take their time; together they take no longer than the slower one.
+    await Promise.all([this.#api.stop(), this.#probes.stop()]);
+    for (let undo = this.#undo.pop(); undo !== undefined; undo = this.#undo.pop()) {
+      try {
+        await undo();
+      } catch (error) {
+        this.#log.warn('stopping', { error: messageOf(error) });
+      }
+    }
+  }
+}

@@ -1,0 +1,150 @@
+/** A scripted agent on a real socket, and command lines run in this process against it. */
+import { join } from 'node:path';
+import type { Test } from 'tap';
+import type {
+  AgentBackend,
+  Asker,
+  DoctorReport,
+  GraphView,
+  ProcessList,
+  VersionInfo,
+} from '../../src/api/contract.js';
+import { ApiServer, type ServerLimits } from '../../src/api/server.js';
+import { run } from '../../src/cli/run.js';
+import type { Event } from '../../src/events/event.js';
+import type { Findings, WhyAnswer } from '../../src/scene/answer.js';
+import { NoProcessError } from '../../src/util/errors.js';
+import { createLog } from '../../src/util/log.js';
+import { DOCTOR, FINDINGS, GRAPH, PS, VERSION, WHY } from './answers.js';
+
+export class ScriptedBackend implements AgentBackend {
+  readonly asked: { readonly pid: number; readonly asker: Asker }[] = [];
+  readonly #listeners = new Set<(event: Event) => void>();
+  answers: {
+    ps: ProcessList;
+    findings: Findings;
+    graph: GraphView;
+    doctor: DoctorReport;
+    version: VersionInfo;
+    why: (pid: number) => Promise<WhyAnswer>;
+  } = {
+    ps: PS,
+    findings: FINDINGS,
+    graph: GRAPH,
+    doctor: DOCTOR,
+    version: VERSION,
+    why: async (pid) => {
+      if (pid === WHY.target.pid) return WHY;
+      throw new NoProcessError(`no process ${pid}`);
+    },
+  };
+  isHealthy = true;
+
+  version(): VersionInfo {
+    return this.answers.version;
+  }
+
+  healthy(): boolean {
+    return this.isHealthy;
+  }
+
+  async ps(): Promise<ProcessList> {
+    return this.answers.ps;
+  }
+
+  why(pid: number, asker: Asker): Promise<WhyAnswer> {
+    this.asked.push({ pid, asker });
+    return this.answers.why(pid);
+  }
+
+  async findings(): Promise<Findings> {
+    return this.answers.findings;
+  }
+
+  async graph(): Promise<GraphView> {
+    return this.answers.graph;
+  }
+
+  async doctor(): Promise<DoctorReport> {
+    return this.answers.doctor;
+  }
+
+  subscribe(listener: (event: Event) => void): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
+  }
+
+  get subscribers(): number {
+    return this.#listeners.size;
+  }
+
+  say(event: Event): void {
+    for (const listener of this.#listeners) listener(event);
+  }
+}
+
+export interface Served {
+  readonly server: ApiServer;
+  readonly backend: ScriptedBackend;
+  readonly path: string;
+  readonly log: string[];
+}
+
+/** The server ends with the test. */
+export async function serve(t: Test, limits: Partial<ServerLimits> = {}, path?: string): Promise<Served> {
+  const socketPath = path ?? join(t.testdir(), 'a.sock');
+  const backend = new ScriptedBackend();
+  const log: string[] = [];
+  const server = new ApiServer({
+    socketPath,
+    backend,
+    log: createLog('debug', (line) => log.push(line)),
+    limits,
+  });
+  await server.start();
+  t.teardown(() => server.stop());
+  return { server, backend, path: socketPath, log };
+}
+
+export interface RunOptions {
+  readonly env?: Readonly<Record<string, string>>;
+  readonly isTTY?: boolean;
+  readonly columns?: number;
+  readonly signal?: AbortSignal;
+  /** Called with stdout so far after every write. */
+  readonly onOutput?: (text: string) => void;
+}
+
+export interface Ran {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export async function runCli(argv: readonly string[], options: RunOptions = {}): Promise<Ran> {
+  let stdout = '';
+  let stderr = '';
+  const never = new AbortController();
+  const code = await run(argv, {
+    stdout: {
+      write: (text) => {
+        stdout += text;
+        options.onOutput?.(stdout);
+        return true;
+      },
+      once: () => undefined,
+      ...(options.isTTY !== undefined && { isTTY: options.isTTY }),
+      ...(options.columns !== undefined && { columns: options.columns }),
+    },
+    stderr: {
+      write: (text) => {
+        stderr += text;
+        return true;
+      },
+      once: () => undefined,
+    },
+    env: { LANG: 'C.UTF-8', ...options.env },
+    signal: options.signal ?? never.signal,
+  });
+  return { code, stdout, stderr };
+}
