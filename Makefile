@@ -56,3 +56,11 @@ pack: build
 clean:
 	rm -rf build dist .tap
 
+
+# src/kernel/abi.generated.ts from the BTF of bpf/xctl_events.h; check-abi fails when they differ.
+.PHONY: abi check-abi
+abi: | setup
+	@node scripts/gen-abi.mjs
+
+check-abi: | setup
+	@node scripts/gen-abi.mjs --check

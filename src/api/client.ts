@@ -111,7 +111,12 @@ export class AgentClient {
   }
 
   async #ask<T>(path: string): Promise<T> {
-    return JSON.parse(await this.#text(path)) as T;
+    const text = await this.#text(path);
+    try {
+      return JSON.parse(text) as T;
+    } catch (error) {
+      throw this.#explain(error);
+    }
   }
 
   #text(path: string): Promise<string> {

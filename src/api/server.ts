@@ -198,6 +198,8 @@ async function withTimeout<T>(answer: Promise<T>, timeoutMs: number): Promise<T>
       () => reject(new XctlError(`the agent found no answer within ${timeoutMs / 1000} s`)),
       timeoutMs,
     );
+    // A question that nobody answers must not hold a stopped agent.
+    timer.unref();
   });
   try {
     return await Promise.race([answer, late]);

@@ -5,6 +5,7 @@
  */
 import { bpfError, type Libbpf, type LinkHandle } from '../ffi/libbpf.js';
 import { type PrintedLine, withPrint } from '../ffi/libbpf-print.js';
+import { errnoName } from '../ffi/native.js';
 import { NativeError } from '../util/errors.js';
 import type { Log } from '../util/log.js';
 import type { Hooks } from './hooks.js';
@@ -94,13 +95,12 @@ class ObjectLoader {
     if (bare.code !== 0) this.#giveUp(bare.code, bare.lines);
     let found = false;
     for (const choice of choices) {
-      const alone = this.#loadAlone([choice]);
-      if (alone.code === 0) continue;
+      const known = this.#context.hooks.refusal(choice.candidate);
+      const alone = known === undefined ? this.#loadAlone([choice]) : undefined;
+      if (alone?.code === 0) continue;
       found = true;
-      this.#warn(alone.lines, choice);
-      const error = bpfError('bpf_object__load', alone.code);
-      const reason = verifierReason(alone.lines) ?? error.hint ?? 'refused by the kernel';
-      ladder.refuse(choice.slot, { stage: 'load', errno: error.errno, reason: `${error.errno}, ${reason}` });
+      const refusal = known ?? this.#judge(choice, 'load', alone?.code ?? 0, alone?.lines ?? []);
+      ladder.refuse(choice.slot, refusal);
     }
     // Each loads alone and all together do not: nobody is to blame (memory, most likely).
     if (!found) this.#giveUp(code, []);
@@ -152,15 +152,7 @@ class ObjectLoader {
         if (!(error instanceof NativeError)) throw error;
         // Programs that are run by hand (syscall, socket filter) have nothing to attach to.
         if (rung === 'other' && error.errno === 'EOPNOTSUPP') continue;
-        const refusal: Refusal = {
-          stage: 'attach',
-          errno: error.errno,
-          reason: `${error.errno} at attach`,
-        };
-        refused.set(slot, refusal);
-        if ((rung === 'fentry' || rung === 'kprobe') && POLICY_ERRNOS.has(error.errno)) {
-          hooks.deny(rung, { ...refusal, reason: `${error.errno}, this kernel refuses every ${rung}` });
-        }
+        refused.set(slot, this.#judge({ slot, candidate }, 'attach', codeOf(error), lines));
       }
     }
     return { links, attached, refused };
@@ -184,13 +176,23 @@ class ObjectLoader {
     );
   }
 
-  #warn(lines: readonly PrintedLine[], choice: Choice): void {
+  /** Why `choice` was refused; with what libbpf said about it to the log. */
+  #judge(choice: Choice, stage: 'load' | 'attach', code: number, lines: readonly PrintedLine[]): Refusal {
+    const { rung, program } = choice.candidate;
+    const errno = errnoName(code);
     const said = lines.filter((l) => l.level === 'warn').map((l) => l.text);
     const text = said.join('\n');
     this.#log.warn(text.length > VERIFIER_LOG_CHARS ? `…${text.slice(-VERIFIER_LOG_CHARS)}` : text, {
       object: this.#path,
-      program: choice.candidate.program,
+      program,
     });
+    if (POLICY_ERRNOS.has(errno) && (rung === 'fentry' || rung === 'kprobe')) {
+      const reason = `${errno} at ${stage}: not allowed here`;
+      this.#context.hooks.deny(rung, { stage, errno, reason });
+      return { stage, errno, reason };
+    }
+    const why = verifierReason(lines) ?? (errno === 'EPERM' ? 'needs CAP_PERFMON' : undefined);
+    return { stage, errno, reason: `${errno} at ${stage}${why === undefined ? '' : `: ${why}`}` };
   }
 }
 

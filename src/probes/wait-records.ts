@@ -163,13 +163,14 @@ function memberAt(view: DataView, at: number): MemberRecord {
 
 /**
  * Lock words are claims: an owner counts only if the pass saw a living thread of that tid, of the
- * same process, which is not the waiter itself. Else the wait is on a futex that nobody is known to own.
+ * same process. Else the wait is on a futex that nobody is known to own.
  */
 export function checkOwners(pass: ThreadPass): void {
   for (const record of pass.waits) {
     if (record.wait !== XctlWaitKind.LOCK && record.wait !== XctlWaitKind.JOIN) continue;
     const owner = pass.pids.get(record.ownerTid);
-    if (owner === record.pid && record.ownerTid !== record.tid) continue;
+    // A thread may hold the very lock it waits for; it cannot join itself.
+    if (owner === record.pid && (record.wait === XctlWaitKind.LOCK || record.ownerTid !== record.tid)) continue;
     record.wait = XctlWaitKind.FUTEX;
     record.ownerTid = 0;
   }

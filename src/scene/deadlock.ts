@@ -20,11 +20,12 @@ export function deadlockFault(
     (step) => step.process === process && (thread === undefined || step.thread === thread),
   );
   if (at < 0) return undefined;
-  const cycle = path.slice(at).flatMap((step) => (step.thread === undefined ? [] : [step.thread]));
+  const cycle = canonical(path.slice(at).flatMap((step) => (step.thread === undefined ? [] : [step.thread])));
   const first = cycle[0];
   if (first === undefined || cycle.some((member) => member.seenTs <= member.wait.attrs.since))
     return undefined;
-  if (thread === undefined && !isOnlyWorker(first)) return undefined;
+  const entered = path[at]?.thread;
+  if (thread === undefined && (entered === undefined || !isOnlyWorker(entered))) return undefined;
   const began = Math.max(...cycle.map((member) => member.wait.attrs.since));
   return {
     node: first.edges[0]?.to ?? process,
@@ -34,12 +35,22 @@ export function deadlockFault(
     confidence: confidenceOf(cycle),
     began,
     facts: cycle.map(waitFact),
-    recommendations: [
-      'No outside event can end this: take stacks of the threads named (gdb -p, py-spy dump), then restart the process',
-      'Fix the order in which the locks are taken',
-    ],
+    recommendations: advice(cycle),
     strength: 'hard',
   };
+}
+
+/** The same cycle from wherever it was entered: it begins at its smallest tid. */
+function canonical(cycle: readonly Thread[]): readonly Thread[] {
+  const start = cycle.reduce((best, thread, i) => (thread.tid < (cycle[best]?.tid ?? 0) ? i : best), 0);
+  return [...cycle.slice(start), ...cycle.slice(0, start)];
+}
+
+function advice(cycle: readonly Thread[]): readonly string[] {
+  const stacks =
+    'No outside event can end this: take stacks of the threads named (gdb -p, py-spy dump), then restart';
+  if (cycle.every((thread) => thread.wait.type === 'wait.lock')) return [stacks, 'Take the locks in one order everywhere'];
+  return [stacks, 'Let one side write before it reads, or read with a timeout'];
 }
 
 /** Nobody else in the process could serve the other end: its other threads wait on it, or by design. */

@@ -22,7 +22,7 @@ export function findings(graph: StateGraph, options: AskOptions): Findings {
     if (node.type !== 'process' || !isCandidate(graph, node)) continue;
     const answer = answerFor(graph, node, options);
     if (!isWorthTelling(answer)) continue;
-    const root = answer.rootCause?.node ?? '';
+    const root = rootKey(answer);
     victims.set(root, (victims.get(root) ?? 0) + 1);
     const known = byRoot.get(root);
     if (known === undefined || answer.chain.length < known.chain.length) byRoot.set(root, answer);
@@ -32,6 +32,12 @@ export function findings(graph: StateGraph, options: AskOptions): Findings {
     .sort((a, b) => severity(b) - severity(a))
     .slice(0, MAX_FINDINGS);
   return { apiVersion: API_VERSION, node: options.node, ts: timeText(graph.now), findings: list };
+}
+
+/** Crashes of one program with one ending are one finding: a killed job is not a hundred of them. */
+function rootKey(answer: WhyAnswer): string {
+  if (answer.scene !== 'ProcessCrash') return answer.rootCause?.node ?? '';
+  return `${answer.subScene} ${answer.target.comm} ${answer.summary}`;
 }
 
 /** Cheap test before the walk: it waits, or it ended badly a short while ago. */
@@ -62,18 +68,21 @@ function isWorthTelling(answer: WhyAnswer): boolean {
 
 function withVictims(answer: WhyAnswer, others: number): WhyAnswer {
   if (others === 0) return answer;
+  if (answer.scene === 'ProcessCrash') {
+    return { ...answer, summary: `${answer.summary}; so did ${others} more of that name` };
+  }
   const suffix = others === 1 ? '1 more process waits on it' : `${others} more processes wait on it`;
   return { ...answer, summary: `${answer.summary}; ${suffix}` };
 }
 
-/** What ended for good, then what stands still, then what is slow; each by how sure we are. */
+/** What stands still can still be helped; then what has ended, then what is slow; each by how sure we are. */
 function severity(answer: WhyAnswer): number {
   const order: Readonly<Record<string, number>> = {
     GpuError: 6,
-    ProcessCrash: 5,
     StorageIoError: 5,
-    NetworkStall: 4,
-    ProcessBlocked: 4,
+    NetworkStall: 5,
+    ProcessBlocked: 5,
+    ProcessCrash: 4,
     GpuOom: 4,
     StorageSlow: 3,
     NetworkDrop: 2,

@@ -47,7 +47,7 @@ t.test('after the signal nothing is started', async (t) => {
   const set = new ProbeSet(keptLog().log);
   const ended = AbortSignal.abort();
   await set.start(
-    probe('tcp', 'ok', async () => t.fail('started')),
+    probe('tcp', 'ok', async () => void t.fail('started')),
     ended,
   );
   t.strictSame(set.states(), []);

@@ -6,14 +6,14 @@ import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { AgentClient } from '../../src/api/client.js';
 import { WHY } from '../cli/answers.js';
-import { serve } from '../cli/helpers.js';
+import { serve, tempDir } from '../cli/helpers.js';
 
 function client(socketPath: string, timeoutMs = 5000): AgentClient {
   return new AgentClient({ socketPath, timeoutMs });
 }
 
 async function impostor(t: Test, listener: RequestListener): Promise<string> {
-  const path = join(t.testdir(), 'a.sock');
+  const path = join(tempDir(t), 'a.sock');
   const server = createServer(listener);
   await new Promise<void>((resolve) => server.listen(path, resolve));
   t.teardown(() => {
@@ -24,7 +24,7 @@ async function impostor(t: Test, listener: RequestListener): Promise<string> {
 }
 
 t.test('nobody there', async (t) => {
-  const dir = t.testdir({ file: '' });
+  const dir = tempDir(t, { file: '' });
   const path = join(dir, 'none.sock');
   await t.rejects(client(path).ps(), {
     name: 'NoAgentError',
@@ -42,7 +42,7 @@ t.test('the asker says whose pids it counts in', async (t) => {
 });
 
 t.test('an agent that hangs', async (t) => {
-  const path = join(t.testdir(), 'a.sock');
+  const path = join(tempDir(t), 'a.sock');
   const server = createNetServer(() => {});
   await new Promise<void>((resolve) => server.listen(path, resolve));
   t.teardown(() => server.close());
@@ -91,7 +91,7 @@ t.test('an abort gives up at once', async (t) => {
 });
 
 t.test('no permission', { skip: process.getuid?.() === 0 && 'root may everything' }, async (t) => {
-  const dir = t.testdir();
+  const dir = tempDir(t);
   writeFileSync(join(dir, 'x'), '', { mode: 0 });
   await t.rejects(client(join(dir, 'x')).ps(), {
     name: 'RefusedError',

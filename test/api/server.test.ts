@@ -19,7 +19,13 @@ function ask(
 ): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const asked = request(
-      { socketPath: path, path: target, agent: false, method: options.method ?? 'GET' },
+      {
+        socketPath: path,
+        path: target,
+        agent: false,
+        method: options.method ?? 'GET',
+        headers: { 'content-length': Buffer.byteLength(options.body ?? '') },
+      },
       (response) => {
         let text = '';
         response.setEncoding('utf8');

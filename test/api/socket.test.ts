@@ -16,7 +16,7 @@ import t from 'tap';
 import { ApiServer } from '../../src/api/server.js';
 import { RefusedError, UsageError } from '../../src/util/errors.js';
 import { createLog } from '../../src/util/log.js';
-import { ScriptedBackend, serve } from '../cli/helpers.js';
+import { ScriptedBackend, serve, tempDir } from '../cli/helpers.js';
 
 const isRoot = process.getuid?.() === 0;
 
@@ -32,7 +32,7 @@ function quiet(socketPath: string, groupFile?: string): ApiServer {
 t.test('without the group the socket is for its owner only, whatever the umask', async (t) => {
   const umask = process.umask(0);
   t.teardown(() => process.umask(umask));
-  const dir = t.testdir({ group: 'root:x:0:\n' });
+  const dir = tempDir(t, { group: 'root:x:0:\n' });
   const path = join(dir, 'run', 'a.sock');
   const server = quiet(path, join(dir, 'group'));
   t.teardown(() => server.stop());
@@ -43,7 +43,7 @@ t.test('without the group the socket is for its owner only, whatever the umask',
 });
 
 t.test('with the group it is root:xctl 0660', { skip: !isRoot && 'needs root' }, async (t) => {
-  const dir = t.testdir({ group: 'root:x:0:\nnotxctl:x:5:\nxctl:x:4711:alice\n' });
+  const dir = tempDir(t, { group: 'root:x:0:\nnotxctl:x:5:\nxctl:x:4711:alice\n' });
   const path = join(dir, 'run', 'a.sock');
   const server = quiet(path, join(dir, 'group'));
   t.teardown(() => server.stop());
@@ -55,7 +55,7 @@ t.test('with the group it is root:xctl 0660', { skip: !isRoot && 'needs root' },
 });
 
 t.test('a directory that is there keeps its rights', async (t) => {
-  const dir = join(t.testdir(), 'mine');
+  const dir = join(tempDir(t), 'mine');
   mkdirSync(dir);
   chmodSync(dir, 0o711);
   await serve(t, {}, join(dir, 'a.sock'));
@@ -76,7 +76,7 @@ t.test('a second agent is refused, and the first keeps its socket', async (t) =>
 });
 
 t.test('a hung agent is still an agent', async (t) => {
-  const path = join(t.testdir(), 'a.sock');
+  const path = join(tempDir(t), 'a.sock');
   const hung = createServer(() => {});
   await new Promise<void>((resolve) => hung.listen(path, resolve));
   t.teardown(() => hung.close());
@@ -87,7 +87,7 @@ t.test('a hung agent is still an agent', async (t) => {
 });
 
 t.test('a stale socket is replaced', async (t) => {
-  const path = join(t.testdir(), 'a.sock');
+  const path = join(tempDir(t), 'a.sock');
   const dead = spawn(process.execPath, [
     '-e',
     `require('net').createServer().listen(${JSON.stringify(path)}, () => process.kill(process.pid, 'SIGKILL'))`,
@@ -99,7 +99,7 @@ t.test('a stale socket is replaced', async (t) => {
 });
 
 t.test('of two agents that start at once one wins', async (t) => {
-  const path = join(t.testdir(), 'a.sock');
+  const path = join(tempDir(t), 'a.sock');
   const rivals = [quiet(path), quiet(path), quiet(path)];
   t.teardown(() => Promise.all(rivals.map((rival) => rival.stop())));
   const results = await Promise.allSettled(rivals.map((rival) => rival.start()));
@@ -107,14 +107,14 @@ t.test('of two agents that start at once one wins', async (t) => {
 });
 
 t.test('what is no socket is not touched', async (t) => {
-  const path = join(t.testdir(), 'a.sock');
+  const path = join(tempDir(t), 'a.sock');
   writeFileSync(path, 'precious');
   await t.rejects(quiet(path).start(), { name: 'RefusedError', message: /is no socket; remove it/ });
   t.ok(existsSync(path));
 });
 
 t.test('a path that is too long says so', async (t) => {
-  const path = join(t.testdir(), 'x'.repeat(120));
+  const path = join(tempDir(t), 'x'.repeat(120));
   await t.rejects(quiet(path).start(), UsageError);
 });
 

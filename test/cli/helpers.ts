@@ -1,4 +1,6 @@
 /** A scripted agent on a real socket, and command lines run in this process against it. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Test } from 'tap';
 import type {
@@ -15,7 +17,16 @@ import type { Event } from '../../src/events/event.js';
 import type { Findings, WhyAnswer } from '../../src/scene/answer.js';
 import { NoProcessError } from '../../src/util/errors.js';
 import { createLog } from '../../src/util/log.js';
+import { OWN_PREFIX } from '../lib/owner.js';
 import { DOCTOR, FINDINGS, GRAPH, PS, VERSION, WHY } from './answers.js';
+
+/** A directory whose path leaves room for a socket's name (t.testdir()'s may not), with `files` in it. */
+export function tempDir(t: Test, files: Readonly<Record<string, string>> = {}): string {
+  const dir = mkdtempSync(join(tmpdir(), OWN_PREFIX));
+  t.teardown(() => rmSync(dir, { recursive: true, force: true }));
+  for (const [name, text] of Object.entries(files)) writeFileSync(join(dir, name), text);
+  return dir;
+}
 
 export class ScriptedBackend implements AgentBackend {
   readonly asked: { readonly pid: number; readonly asker: Asker }[] = [];
@@ -92,7 +103,7 @@ export interface Served {
 
 /** The server ends with the test. */
 export async function serve(t: Test, limits: Partial<ServerLimits> = {}, path?: string): Promise<Served> {
-  const socketPath = path ?? join(t.testdir(), 'a.sock');
+  const socketPath = path ?? join(tempDir(t), 'a.sock');
   const backend = new ScriptedBackend();
   const log: string[] = [];
   const server = new ApiServer({

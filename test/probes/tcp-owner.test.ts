@@ -158,7 +158,7 @@ t.test('a FIN belongs to who closed', async (t) => {
   const world = await createWorld(t);
   const rig = await startTcp(t);
   const { client, server, lport } = await connect(t, world);
-  const rport = rig.all('transport.connect', (e) => e.attrs.lport === lport)[0]?.attrs.rport ?? 0;
+  const rport = (await rig.event('transport.connect', (e) => e.attrs.lport === lport)).attrs.rport;
   await world.drop();
   await server.tell('close');
   const accepted = await timeout(rig, rport);
