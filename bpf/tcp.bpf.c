@@ -562,8 +562,7 @@ int flush__iter(struct bpf_iter__task_file *ctx)
 		bpf_get_socket_cookie(sk);
 	}
 	xctl_fill_flow(&e.flow, sk);
-	over = flow->zero_window ? !shut :
-				   !e.tcp.packets_out || (!e.tcp.retransmits && e.flow.ca_state < TCP_CA_Recovery);
+	over = flow->zero_window ? !shut : !e.tcp.packets_out || (__s32)(e.tcp.snd_una - flow->doubt_seq) >= 0;
 	if (shut && !flow->zero_window) {
 		/* Nothing was sent since the window closed, so that is when it did, or a little later. */
 		flow->since_ns = e.tcp.last_snd_ms == XCTL_NEVER_MS ? now : now - e.tcp.last_snd_ms * 1000000ULL;

@@ -14,7 +14,7 @@ import { BootClock } from '../kernel/clock.js';
 import { Kernel } from '../kernel/kernel.js';
 import { Poller } from '../kernel/poller.js';
 import { RunTimeMeter } from '../kernel/prog-stats.js';
-import { type AgentMetrics, createMetrics } from '../metrics/registry.js';
+import type { AgentMetrics } from '../metrics/registry.js';
 import { FlowTable } from '../probes/flow-table.js';
 import type { Probe, ProbeContext } from '../probes/probe.js';
 import { ProcessProbe } from '../probes/process.js';
@@ -128,6 +128,8 @@ export class Agent {
 
   async #startMetrics(): Promise<void> {
     if (this.#config.metrics === undefined) return;
+    // prom-client costs memory and start-up time that an agent without a metrics port does not owe.
+    const { createMetrics } = await import('../metrics/registry.js');
     const metrics = createMetrics(
       metricSources({
         version: () => this.#version(),
@@ -222,8 +224,9 @@ export class Agent {
 
   async #startSubprocesses(signal: AbortSignal): Promise<void> {
     const { sink } = this.#hub;
+    const eventNow = (): number => this.#clock.toEpochMs(this.#clock.nowNs());
     for (const [index, argv] of this.#config.subprocesses.entries()) {
-      const probe = new SubprocessProbe({ argv, number: index + 1, sink, log: this.#log });
+      const probe = new SubprocessProbe({ argv, number: index + 1, sink, log: this.#log, eventNow });
       this.#subprocesses.push(probe);
       await this.#probes.start(probe, signal);
     }

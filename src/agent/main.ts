@@ -2,7 +2,6 @@
 import { createLog, type Log } from '../util/log.js';
 import { packageVersion } from '../util/version.js';
 import { messageOf } from '../util/errors.js';
-import { Agent } from './agent.js';
 import { type AgentConfig, parseCommandLine } from './config.js';
 import { exitCodeOf, logFailure, watchSignals, watchUncaught } from './signals.js';
 
@@ -22,6 +21,8 @@ function configure(argv: readonly string[]): AgentConfig | undefined {
 async function run(config: AgentConfig, log: Log): Promise<void> {
   const signal = watchSignals(log);
   try {
+    // Only now: loading it takes a while, and a SIGTERM in the meantime is to end it cleanly.
+    const { Agent } = await import('./agent.js');
     await new Agent(config, log).run(signal);
     log.info('stopped');
   } catch (error) {

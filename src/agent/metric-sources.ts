@@ -29,9 +29,12 @@ export interface MetricParts {
 }
 
 export function metricSources(parts: MetricParts): MetricSources {
-  const { version, node, libbpf, kernel } = parts.version();
   return {
-    build: { version, nodejs: node, libbpf: libbpf ?? 'none', kernel },
+    /** Asked at each scrape: libbpf is loaded after the metrics are made. */
+    get build() {
+      const { version, node, libbpf, kernel } = parts.version();
+      return { version, nodejs: node, libbpf: libbpf ?? 'none', kernel };
+    },
     events: () => parts.hub.totals,
     lost: () => losses(parts),
     graph: () => parts.graph.stats(),

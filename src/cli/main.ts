@@ -4,25 +4,29 @@ import { EXIT } from './exit.js';
 import { run } from './run.js';
 
 /** `xctl ps | head` is success; a full disk is not. */
-function watched(stream: NodeJS.WriteStream): NodeJS.WriteStream {
-  if (stream.listenerCount('error') > 0) return stream;
-  return stream.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code === 'EPIPE') process.exit(EXIT.answered);
-    if (stream === process.stdout) {
-      watched(process.stderr).write(`xctl: cannot write the answer: ${messageOf(error)}\n`);
-    }
-    process.exit(EXIT.internal);
-  });
+function ended(stream: NodeJS.WriteStream, error: NodeJS.ErrnoException): never {
+  if (error.code === 'EPIPE') process.exit(EXIT.answered);
+  if (stream === process.stdout) {
+    stderr().write(`xctl: cannot write the answer: ${messageOf(error)}\n`);
+  }
+  process.exit(EXIT.internal);
+}
+
+let watchedStderr: NodeJS.WriteStream | undefined;
+
+/** Opened when something is to be said there: most runs have no complaint, and it takes 8 ms. */
+function stderr(): NodeJS.WriteStream {
+  watchedStderr ??= process.stderr.on('error', (error) => ended(process.stderr, error));
+  return watchedStderr;
 }
 
 const interrupt = new AbortController();
 process.once('SIGINT', () => interrupt.abort());
 
 void run(process.argv.slice(2), {
-  stdout: watched(process.stdout),
-  // Opened when something is to be said there: most runs have no complaint.
+  stdout: process.stdout.on('error', (error) => ended(process.stdout, error)),
   get stderr() {
-    return watched(process.stderr);
+    return stderr();
   },
   env: process.env,
   signal: interrupt.signal,

@@ -11,6 +11,7 @@ const mmapFunction = libc.bind('mmap', 'i64', ['ptr', 'u64', 'i32', 'i32', 'i32'
 const munmapFunction = libc.bind('munmap', 'i32', ['ptr', 'u64']);
 const clockGettime = libc.bind('clock_gettime', 'i32', ['i32', 'ptr']);
 const memcpy = libc.bind('memcpy', 'ptr', ['ptr', 'ptr', 'u64']);
+const mallocTrim = libc.bind('malloc_trim', 'i32', ['u64']);
 const strnlen = libc.bind('strnlen', 'u64', ['ptr', 'u64']);
 const vsnprintfFunction = libc.bind('vsnprintf', 'i32', ['ptr', 'u64', 'ptr', 'ptr']);
 
@@ -60,6 +61,11 @@ export function mmap(fd: number, sizeBytes: number, protection: number, offset =
       if (munmapFunction.call(address, sizeBytes) !== 0) throw new NativeError('munmap', errnoName(errno()));
     },
   };
+}
+
+/** Gives free memory of the C heap back to the kernel: libbpf's parsing of the kernel's types leaves tens of MB. */
+export function trimHeap(): void {
+  mallocTrim.call(0);
 }
 
 const timespec = new Pinned(16);

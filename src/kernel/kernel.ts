@@ -9,7 +9,7 @@
 import { closeSync, existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { BPF_MAP_TYPE_PERCPU_ARRAY, BPF_MAP_TYPE_RINGBUF, Libbpf } from '../ffi/libbpf.js';
-import { getuid } from '../ffi/libc.js';
+import { getuid, trimHeap } from '../ffi/libc.js';
 import { NativeError } from '../util/errors.js';
 import type { Log } from '../util/log.js';
 import { XctlLostReason, XctlLostReasonNames } from './abi.generated.js';
@@ -151,6 +151,7 @@ export class Kernel {
       throw error;
     } finally {
       this.#hooks.stop();
+      trimHeap();
     }
   }
 

@@ -37,14 +37,15 @@ export class Ladder {
     });
   }
 
-  /** The slot's present rung was refused; the next one takes its place. */
-  refuse(slot: string, refusal: Refusal): void {
+  /** The slot's present rung was refused; the next one takes its place. @returns false when none is left. */
+  refuse(slot: string, refusal: Refusal): boolean {
     const state = this.#states.find((s) => s.slot.name === slot);
     const candidate = state?.slot.candidates[state.next];
-    if (state === undefined || candidate === undefined) return;
+    if (state === undefined || candidate === undefined) return false;
     const reason = printable(refusal.reason, REASON_MAX);
     state.attempts.push({ ...refusal, reason, rung: candidate.rung });
     state.next++;
+    return state.next < state.slot.candidates.length;
   }
 
   /** Climbs down wherever `judge` says that the present rung cannot work. */

@@ -31,6 +31,12 @@ export interface Loaded {
   readonly links: ReadonlyMap<string, LinkHandle>;
 }
 
+interface Refused {
+  readonly choice: Choice;
+  readonly refusal: Refusal;
+  readonly lines: readonly PrintedLine[];
+}
+
 const POLICY_ERRNOS: ReadonlySet<string> = new Set(['EPERM', 'EOPNOTSUPP', 'ENOTSUPP']);
 const VERIFIER_LOG_CHARS = 4000;
 
@@ -83,9 +89,9 @@ class ObjectLoader {
       return undefined;
     }
     const { links, attached, refused } = this.#attach(object, choices);
-    if (refused.size === 0) return { object, ladder, attached, links };
+    if (refused.length === 0) return { object, ladder, attached, links };
     object.close();
-    for (const [slot, refusal] of refused) ladder.refuse(slot, refusal);
+    for (const { choice, refusal, lines } of refused) this.#refuse(ladder, choice, refusal, lines);
     return undefined;
   }
 
@@ -99,8 +105,13 @@ class ObjectLoader {
       const alone = known === undefined ? this.#loadAlone([choice]) : undefined;
       if (alone?.code === 0) continue;
       found = true;
-      const refusal = known ?? this.#judge(choice, 'load', alone?.code ?? 0, alone?.lines ?? []);
-      ladder.refuse(choice.slot, refusal);
+      const lines = alone?.lines ?? [];
+      this.#refuse(
+        ladder,
+        choice,
+        known ?? this.#judge(choice, 'load', errnoName(alone?.code ?? 0), lines),
+        lines,
+      );
     }
     // Each loads alone and all together do not: nobody is to blame (memory, most likely).
     if (!found) this.#giveUp(code, []);
@@ -131,12 +142,13 @@ class ObjectLoader {
   #attach(
     object: OpenObject,
     choices: readonly Choice[],
-  ): { links: Map<string, LinkHandle>; attached: Set<string>; refused: Map<string, Refusal> } {
-    const { bpf, hooks } = this.#context;
+  ): { links: Map<string, LinkHandle>; attached: Set<string>; refused: Refused[] } {
+    const { bpf } = this.#context;
     const links = new Map<string, LinkHandle>();
     const attached = new Set<string>();
-    const refused = new Map<string, Refusal>();
-    for (const { slot, candidate } of choices) {
+    const refused: Refused[] = [];
+    for (const choice of choices) {
+      const { slot, candidate } = choice;
       const program = object.programs.get(candidate.program);
       if (program === undefined) continue;
       const { rung } = candidate;
@@ -152,7 +164,7 @@ class ObjectLoader {
         if (!(error instanceof NativeError)) throw error;
         // Programs that are run by hand (syscall, socket filter) have nothing to attach to.
         if (rung === 'other' && error.errno === 'EOPNOTSUPP') continue;
-        refused.set(slot, this.#judge({ slot, candidate }, 'attach', codeOf(error), lines));
+        refused.push({ choice, refusal: this.#judge(choice, 'attach', error.errno, lines), lines });
       }
     }
     return { links, attached, refused };
@@ -170,22 +182,26 @@ class ObjectLoader {
       this.#context.bpf,
       (line) => {
         lines.push(line);
-        this.#log.debug(line.text, { level_libbpf: line.level, object: this.#path });
+        this.#log.debug(line.text, { libbpfLevel: line.level, object: this.#path });
       },
       body,
     );
   }
 
-  /** Why `choice` was refused; with what libbpf said about it to the log. */
-  #judge(choice: Choice, stage: 'load' | 'attach', code: number, lines: readonly PrintedLine[]): Refusal {
-    const { rung, program } = choice.candidate;
-    const errno = errnoName(code);
+  /** One rung down; what libbpf said about it is a warning once no rung is left. */
+  #refuse(ladder: Ladder, choice: Choice, refusal: Refusal, lines: readonly PrintedLine[]): void {
+    if (ladder.refuse(choice.slot, refusal)) return;
     const said = lines.filter((l) => l.level === 'warn').map((l) => l.text);
-    const text = said.join('\n');
+    const text = said.length === 0 ? refusal.reason : said.join('\n');
     this.#log.warn(text.length > VERIFIER_LOG_CHARS ? `…${text.slice(-VERIFIER_LOG_CHARS)}` : text, {
       object: this.#path,
-      program,
+      program: choice.candidate.program,
     });
+  }
+
+  /** Why `choice` was refused, and whether its whole rung is. */
+  #judge(choice: Choice, stage: 'load' | 'attach', errno: string, lines: readonly PrintedLine[]): Refusal {
+    const { rung } = choice.candidate;
     if (POLICY_ERRNOS.has(errno) && (rung === 'fentry' || rung === 'kprobe')) {
       const reason = `${errno} at ${stage}: not allowed here`;
       this.#context.hooks.deny(rung, { stage, errno, reason });

@@ -24,7 +24,11 @@ export interface Probe {
 /** What a probe may use. The types are what is needed of `Kernel` and `Poller`, so that tests can stand in. */
 export interface ProbeContext {
   readonly kernel: { load(name: string): Promise<LoadedObject> };
-  readonly poller: { on(kind: number, handler: RecordHandler): void };
+  readonly poller: {
+    on(kind: number, handler: RecordHandler): void;
+    /** Gives everything that is in the rings now to its handlers. */
+    drainAll(): number;
+  };
   readonly clock: BootClock;
   readonly sink: EventSink;
   readonly log: Log;

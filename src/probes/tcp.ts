@@ -51,6 +51,8 @@ export class TcpProbe implements Probe {
   #object: LoadedObject | undefined;
   #failure: string | undefined;
   #timer: NodeJS.Timeout | undefined;
+  /** Records of the pass that is under way, oldest first. */
+  readonly #found: { readonly view: DataView; readonly at: number }[] = [];
   #lastTroubleMs = 0;
   #lastPassMs = 0;
 
@@ -62,7 +64,7 @@ export class TcpProbe implements Probe {
   }
 
   async start(): Promise<void> {
-    for (const kind of KINDS) this.#context.poller.on(kind, (view, at) => this.#record(view, at, kind));
+    for (const kind of KINDS) this.#context.poller.on(kind, (view, at) => this.#fromRing(view, at, kind));
     try {
       this.#object = await this.#load();
       // After everything is attached: who is seen to act wins over who merely holds the descriptor.
@@ -90,9 +92,11 @@ export class TcpProbe implements Probe {
     const iterator = this.#object?.iterator('flush');
     if (iterator === undefined) return 0;
     this.#lastPassMs = Date.now();
-    return forEachRecord(iterator.read().bytes, (view, at) =>
-      this.#record(view, at, view.getUint16(at + XctlHdrLayout.kind, true)),
-    );
+    // What the rings hold is partly older and partly younger than what the pass found.
+    const found = forEachRecord(iterator.read().bytes, (view, at) => this.#found.push({ view, at }));
+    this.#context.poller.drainAll();
+    this.#settleBefore(Number.POSITIVE_INFINITY);
+    return found;
   }
 
   checks(): readonly Check[] {
@@ -120,6 +124,23 @@ export class TcpProbe implements Probe {
     } catch (error) {
       this.#context.log.warn('pass over TCP sockets failed', { error: messageOf(error) });
     }
+  }
+
+  #fromRing(view: DataView, at: number, kind: number): void {
+    if (this.#found.length > 0) this.#settleBefore(u64(view, at + XctlHdrLayout.tsNs));
+    this.#record(view, at, kind);
+  }
+
+  /** Gives out what the pass found before `tsNs`. */
+  #settleBefore(tsNs: number): void {
+    const found = this.#found;
+    let out = 0;
+    for (let next = found[0]; next !== undefined; next = found[++out]) {
+      const { view, at } = next;
+      if (u64(view, at + XctlHdrLayout.tsNs) >= tsNs) break;
+      this.#record(view, at, view.getUint16(at + XctlHdrLayout.kind, true));
+    }
+    found.splice(0, out);
   }
 
   #record(view: DataView, at: number, kind: number): void {

@@ -1,5 +1,11 @@
 /** Answers as an agent gives them, one of each kind. */
-import type { DoctorReport, GraphView, ProcessList, VersionInfo } from '../../src/api/contract.js';
+import type {
+  DoctorReport,
+  GraphView,
+  ProcessList,
+  ProcessRow,
+  VersionInfo,
+} from '../../src/api/contract.js';
 import type { Event } from '../../src/events/event.js';
 import type { Findings, WhyAnswer } from '../../src/scene/answer.js';
 
@@ -145,21 +151,23 @@ export const DEADLOCK: WhyAnswer = {
 
 export const FINDINGS: Findings = { ...HEAD, findings: [WHY, EXITED] };
 
+export const ROW: ProcessRow = {
+  pid: 4242,
+  ppid: 1,
+  comm: 'python3',
+  waitsFor: 'pipe:81234 (read)',
+  sinceMs: 12400,
+  threads: 12,
+  job: 'slurm:77',
+  rank: 0,
+  container: '0123456789abcdef0123456789abcdef',
+  state: 'running',
+};
+
 export const PS: ProcessList = {
   ...HEAD,
   processes: [
-    {
-      pid: 4242,
-      ppid: 1,
-      comm: 'python3',
-      waitsFor: 'pipe:81234 (read)',
-      sinceMs: 12400,
-      threads: 12,
-      job: 'slurm:77',
-      rank: 0,
-      container: '0123456789abcdef0123456789abcdef',
-      state: 'running',
-    },
+    ROW,
     {
       pid: 7,
       ppid: 2,

@@ -20,6 +20,10 @@ import { createLog } from '../../src/util/log.js';
 import { OWN_PREFIX } from '../lib/owner.js';
 import { DOCTOR, FINDINGS, GRAPH, PS, VERSION, WHY } from './answers.js';
 
+/** What must never be printed; the end of a line is the one control character that may. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what it is for
+export const RAW = /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/;
+
 /** A directory whose path leaves room for a socket's name (t.testdir()'s may not), with `files` in it. */
 export function tempDir(t: Test, files: Readonly<Record<string, string>> = {}): string {
   const dir = mkdtempSync(join(tmpdir(), OWN_PREFIX));

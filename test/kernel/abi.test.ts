@@ -58,7 +58,9 @@ function textOf(field: AbiField, without: RegExp): fc.Arbitrary<string> {
 
 function recordOf(name: string): fc.Arbitrary<Readonly<Record<string, unknown>>> {
   if (!isStruct(name)) throw new Error(`no struct ${name}`);
-  return fc.record(Object.fromEntries(abi.abiStructs[name].fields.map((f) => [f.name, fieldValue(f)])));
+  return fc.record(Object.fromEntries(abi.abiStructs[name].fields.map((f) => [f.name, fieldValue(f)])), {
+    noNullPrototype: true,
+  });
 }
 
 /** The kernel's side of it, written from the table and not from the decoder. */

@@ -64,8 +64,11 @@ function branches(node: string, indent: string, walk: Walk): string[] {
 
 function stepText(link: ChainLink): string {
   const proof = link.evidence.length === 0 ? '' : ` [${link.evidence.join(' ')}]`;
+  const isMain = link.from === `pid:${link.tid}`;
   const thread =
-    link.tid === undefined || link.note?.includes(String(link.tid)) === true ? '' : `thread ${link.tid} `;
+    link.tid === undefined || isMain || link.note?.includes(String(link.tid)) === true
+      ? ''
+      : `thread ${link.tid} `;
   const says = `${thread}${link.note ?? ''}`.trim();
   return `${verb(link)} ${link.to} for ${duration(link.sinceMs)}${says === '' ? '' : `: ${says}`}${proof}`;
 }

@@ -15,7 +15,7 @@ export function renderGraph(view: GraphView, style: Style): string {
     `${paint(style, 'bold', node.id)}${attrsText(node)}`,
     ...(out.get(node.id) ?? []).map((edge) => `  ${edge.kind} ${edge.to}${sinceText(edge, view.ts)}`),
   ]);
-  return `${[...lines, `${view.nodes.length} nodes, ${view.edges.length} edges on ${view.node}`].join('\n')}\n`;
+  return `${[...lines, `nodes: ${view.nodes.length}, edges: ${view.edges.length}, on ${view.node}`].join('\n')}\n`;
 }
 
 export function renderDot(view: GraphView): string {

@@ -28,12 +28,15 @@ export function cut(text: string, width: number, mark: string): string {
   return kept + mark;
 }
 
+/** Where a line may break: not between a number and its unit. */
+const BREAK = / (?!(?:ms|s|min|h|[KMGT]iB)\b|%)/;
+
 /** Lines of at most `width` columns; a word longer than that stands alone and is not broken: ids get copied. */
 export function wrap(text: string, width: number): readonly string[] {
   const lines: string[] = [];
   let line = '';
   let used = 0;
-  for (const word of text.split(' ')) {
+  for (const word of text.split(BREAK)) {
     const size = widthOf(word);
     if (used > 0 && used + 1 + size > width) {
       lines.push(line);
