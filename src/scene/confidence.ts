@@ -42,6 +42,8 @@ export const DISCOUNT = {
   sibling: 0.97,
   /** Several processes hold the other end; one has evidence of its own. */
   oneOfSeveral: 0.85,
+  /** The main thread is stuck, but other threads of the process use the CPU. */
+  othersRun: 0.85,
   /** The fault began after the wait that it explains. */
   lateFault: 0.85,
 } as const;

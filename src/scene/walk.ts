@@ -1,6 +1,6 @@
 /**
  * The walk: from a process along what its threads wait for, to whoever does not wait any more.
- * The order of reasoning is the one in docs/architecture.md, "How `why` reasons":
+ * The order of reasoning is the one in docs/reasoning.md:
  * thread → resource → who holds or serves it → what that one waits for; a cycle is a deadlock;
  * a poll set is a set; the deepest node with a fault of its own is the cause.
  *
@@ -92,11 +92,8 @@ export class Walk {
     }
     const progress = process.cpuShare >= PROGRESS_CPU_SHARE;
     const mainOutcome = this.#lossy(main) ?? this.thread(main, path);
-    if (
-      mainOutcome.kind === 'fault' &&
-      (isDeadlock(mainOutcome.fault) || (!progress && isHard(mainOutcome)))
-    ) {
-      return mainOutcome;
+    if (mainOutcome.kind === 'fault' && isHard(mainOutcome)) {
+      return progress && !isDeadlock(mainOutcome.fault) ? despiteProgress(mainOutcome) : mainOutcome;
     }
     const fromSibling = this.#sibling(main, siblings, path, progress, hangsOnOthers(main));
     if (fromSibling !== undefined) return fromSibling;
@@ -175,6 +172,12 @@ function isHard(outcome: Outcome): boolean {
 
 function isDeadlock(fault: Fault): boolean {
   return fault.subScene === 'Deadlock' && fault.confidence >= CONFIDENCE.deadlockPipes;
+}
+
+/** The main thread itself is stuck while others burn CPU: spinning helpers, most likely, but not surely. */
+function despiteProgress(outcome: FaultOutcome): FaultOutcome {
+  const confidence = outcome.fault.confidence * DISCOUNT.othersRun;
+  return { ...outcome, fault: { ...outcome.fault, confidence } };
 }
 
 function hangsOnOthers(main: Thread): boolean {
