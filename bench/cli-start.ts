@@ -12,7 +12,7 @@ import { ApiServer } from '../src/api/server.js';
 import { createLog } from '../src/util/log.js';
 import { messageOf } from '../src/util/errors.js';
 import { WHY } from '../test/cli/answers.js';
-import { ScriptedBackend } from '../test/cli/helpers.js';
+import { ScriptedBackend } from '../test/cli/backend.js';
 import { OWN_PREFIX } from '../test/lib/owner.js';
 import { ROOT } from '../test/lib/root.js';
 import { openScope } from '../test/lib/scope.js';

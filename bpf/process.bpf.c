@@ -8,7 +8,7 @@
  *
  * Minimum kernel: 5.8 (ring buffer, iterators). Each hook has a BTF typed and a raw rung, which
  * differ in nothing but how the argument arrives.
- * Cost: fork and exit about 0.5 us, exec about 1.5 us, against 300 us and more for a fork+exec.
+ * Cost, measured on 6.18: fork 1.1 us, exec 1.4 us, exit 1.2 us; a fork+exec takes 300 us and more.
  */
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>

@@ -68,7 +68,9 @@ const bundles = [
     format: 'esm',
     external: ['ffi-napi', 'ref-napi'],
     // CommonJS packages inside an ES module bundle still call require().
-    banner: { js: "import{createRequire}from'node:module';const require=createRequire(import.meta.url);" },
+    banner: {
+      js: "import{createRequire as __createRequire}from'node:module';const require=__createRequire(import.meta.url);",
+    },
   },
 ];
 

@@ -29,7 +29,7 @@ t.test('the package holds what runs, and runs', async (t) => {
     for (const needed of [
       'bin/xctl',
       'bin/xctl-agent',
-      'dist/cli.js',
+      'dist/cli.cjs',
       'dist/agent.js',
       'LICENSE',
       'LICENSE.bpf',

@@ -57,12 +57,14 @@ export async function claimSocket(server: Server, options: SocketOptions): Promi
   try {
     makeDirectory(dirname(path), gid);
     await listen(server, hidden);
-    restrict(hidden, gid, log);
-    await publish(hidden, path, log);
+    try {
+      restrict(hidden, gid, log);
+      await publish(hidden, path, log);
+    } finally {
+      removeIfThere(hidden);
+    }
   } catch (error) {
     throw explain(error, path);
-  } finally {
-    removeIfThere(hidden);
   }
   const ours = lstatSync(path);
   return { release: () => releaseIfOurs(path, ours) };

@@ -23,5 +23,9 @@ export function programChecks(
 
 function missingCheck(name: string, program: ProgramStatus, without: Without): Check {
   const why = program.reason === null ? '' : ` (${program.reason})`;
-  return { status: 'degraded', name: `${name}/${program.slot}`, detail: `${without[program.slot] ?? 'off'}${why}` };
+  return {
+    status: 'degraded',
+    name: `${name}/${program.slot}`,
+    detail: `${without[program.slot] ?? 'off'}${why}`,
+  };
 }

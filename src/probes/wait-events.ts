@@ -38,7 +38,12 @@ export interface WaitEventContext {
 }
 
 /** @param nowNs boot time of the pass; all its events carry it. */
-export function waitEvent(context: WaitEventContext, record: WaitRecord, view: DataView, nowNs: number): Event {
+export function waitEvent(
+  context: WaitEventContext,
+  record: WaitRecord,
+  view: DataView,
+  nowNs: number,
+): Event {
   const ts = context.clock.toEpochMs(nowNs);
   const self = processId(record.pid);
   const attrs = attrsOf(context, record);
@@ -52,13 +57,28 @@ export function waitEvent(context: WaitEventContext, record: WaitRecord, view: D
     case XctlWaitKind.FUTEX:
       return { ...base, type: 'wait.futex', entity: futexId(record.pid, record.object), attrs };
     case XctlWaitKind.LOCK:
-      return { ...base, type: 'wait.lock', entity: lockId(record.pid, record.object), attrs: { ...attrs, ownerTid: record.ownerTid } };
+      return {
+        ...base,
+        type: 'wait.lock',
+        entity: lockId(record.pid, record.object),
+        attrs: { ...attrs, ownerTid: record.ownerTid },
+      };
     case XctlWaitKind.JOIN:
       return { ...base, type: 'wait.join', entity: self, attrs: { ...attrs, ownerTid: record.ownerTid } };
     case XctlWaitKind.PIPE:
-      return { ...base, type: 'wait.pipe', entity: pipeId(record.object), attrs: { ...attrs, readers: record.readers, writers: record.writers } };
+      return {
+        ...base,
+        type: 'wait.pipe',
+        entity: pipeId(record.object),
+        attrs: { ...attrs, readers: record.readers, writers: record.writers },
+      };
     case XctlWaitKind.UNIX:
-      return { ...base, type: 'wait.unix', entity: unixId(record.object), attrs: { ...attrs, peer: record.peer } };
+      return {
+        ...base,
+        type: 'wait.unix',
+        entity: unixId(record.object),
+        attrs: { ...attrs, peer: record.peer },
+      };
     case XctlWaitKind.TCP: {
       const flowAt = record.at + XctlWaitLayout.flow;
       const flow = context.flows.entry(view, flowAt, ts);
@@ -71,7 +91,12 @@ export function waitEvent(context: WaitEventContext, record: WaitRecord, view: D
     case XctlWaitKind.EPOLL: {
       const members = record.members.map((member) => pollMember(context, member, view, ts));
       const nfds = Math.max(record.nfds, members.length);
-      return { ...base, type: 'wait.poll', entity: pollId(record.pid, record.tid), attrs: { ...attrs, members, nfds } };
+      return {
+        ...base,
+        type: 'wait.poll',
+        entity: pollId(record.pid, record.tid),
+        attrs: { ...attrs, members, nfds },
+      };
     }
     case XctlWaitKind.CHILD: {
       const entity = record.ownerTid === 0 ? self : processId(record.ownerTid);
@@ -112,7 +137,8 @@ function disk(context: WaitEventContext, record: WaitRecord, base: Base, attrs: 
 
 function attrsOf(context: WaitEventContext, record: WaitRecord): WaitAttrs {
   const op = OPS[record.op];
-  const syscall = record.syscall < 0 ? undefined : (syscallName(record.syscall) ?? `syscall ${record.syscall}`);
+  const syscall =
+    record.syscall < 0 ? undefined : (syscallName(record.syscall) ?? `syscall ${record.syscall}`);
   return {
     start: record.startNs,
     tid: record.tid,
@@ -141,7 +167,11 @@ function pollMember(context: WaitEventContext, member: MemberRecord, view: DataV
     case XctlWaitKind.TCP: {
       const flowAt = member.at + XctlWaitMemberLayout.flow;
       const flow = context.flows.entry(view, flowAt, ts);
-      return { fd, entity: flow.id, flow: flowAttrs(flow, view, flowAt, member.at + XctlWaitMemberLayout.tcp) };
+      return {
+        fd,
+        entity: flow.id,
+        flow: flowAttrs(flow, view, flowAt, member.at + XctlWaitMemberLayout.tcp),
+      };
     }
     case XctlWaitKind.PIPE:
       return { fd, entity: pipeId(member.object) };

@@ -7,7 +7,7 @@ import type { EventOf, FlowAttrs, Holder } from '../events/event.js';
 import { fileId, pipeId, unixId } from '../events/ids.js';
 import { XctlWaitHolderLayout, XctlWaitKind } from '../kernel/abi.generated.js';
 import { flowAttrs } from './flow-attrs.js';
-import { type HeldLock } from './file-locks.js';
+import type { HeldLock } from './file-locks.js';
 import type { WaitEventContext } from './wait-events.js';
 import { readHolders } from './wait-records.js';
 
@@ -60,7 +60,8 @@ export class Wanted {
       };
       switch (record.wait) {
         case XctlWaitKind.PIPE:
-          if ((record.mode & (this.#pipes.get(record.object) ?? 0)) !== 0) add(found, pipeId(record.object), holder);
+          if ((record.mode & (this.#pipes.get(record.object) ?? 0)) !== 0)
+            add(found, pipeId(record.object), holder);
           break;
         case XctlWaitKind.UNIX:
           for (const own of this.#unix.get(record.object) ?? []) add(found, unixId(own), holder);

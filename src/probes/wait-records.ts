@@ -170,7 +170,8 @@ export function checkOwners(pass: ThreadPass): void {
     if (record.wait !== XctlWaitKind.LOCK && record.wait !== XctlWaitKind.JOIN) continue;
     const owner = pass.pids.get(record.ownerTid);
     // A thread may hold the very lock it waits for; it cannot join itself.
-    if (owner === record.pid && (record.wait === XctlWaitKind.LOCK || record.ownerTid !== record.tid)) continue;
+    if (owner === record.pid && (record.wait === XctlWaitKind.LOCK || record.ownerTid !== record.tid))
+      continue;
     record.wait = XctlWaitKind.FUTEX;
     record.ownerTid = 0;
   }

@@ -155,13 +155,15 @@ export class WaitsProbe implements Probe {
   #locks(entities: ReadonlySet<string>, ts: number): void {
     if (entities.size === 0) return;
     const held = readLocks();
-    for (const entity of entities) this.#context.sink(lockHolders(entity, held, (pid) => this.#known.get(pid), ts));
+    for (const entity of entities)
+      this.#context.sink(lockHolders(entity, held, (pid) => this.#known.get(pid), ts));
   }
 
   #remember(pass: ThreadPass): void {
     for (const pid of this.#known.keys()) if (!pass.pids.has(pid)) this.#known.delete(pid);
     for (const record of pass.waits) {
-      if (record.tid === record.pid) this.#known.set(record.pid, { start: record.startNs, comm: record.comm });
+      if (record.tid === record.pid)
+        this.#known.set(record.pid, { start: record.startNs, comm: record.comm });
     }
   }
 }

@@ -49,7 +49,8 @@ function canonical(cycle: readonly Thread[]): readonly Thread[] {
 function advice(cycle: readonly Thread[]): readonly string[] {
   const stacks =
     'No outside event can end this: take stacks of the threads named (gdb -p, py-spy dump), then restart';
-  if (cycle.every((thread) => thread.wait.type === 'wait.lock')) return [stacks, 'Take the locks in one order everywhere'];
+  if (cycle.every((thread) => thread.wait.type === 'wait.lock'))
+    return [stacks, 'Take the locks in one order everywhere'];
   return [stacks, 'Let one side write before it reads, or read with a timeout'];
 }
 

@@ -123,7 +123,8 @@ export class Walk {
       if (outcome.kind === 'running') busy = true;
       // The thread nearest to the fault tells the shortest story.
       if (outcome.kind === 'fault' && isHard(outcome)) {
-        if (hard === undefined || outcome.links.length < hard.links.length) hard = viaSibling(outcome, main, thread);
+        if (hard === undefined || outcome.links.length < hard.links.length)
+          hard = viaSibling(outcome, main, thread);
       } else if (outcome.kind === 'fault') soft ??= viaSibling(outcome, main, thread);
       if (outcome.kind === 'symptom') symptom ??= viaSibling(outcome, main, thread);
     }

@@ -194,6 +194,25 @@ t.test('an accepted connection has its listener as a hint and no owner before it
   t.match(found.attrs.owner.created?.how, /^(?:listener|accept)$/);
 });
 
+t.test('where senders are only seen when send(2) returns', async (t) => {
+  const world = await createWorld(t);
+  const rig = await startProbe(t, (c) => {
+    const kernel = { load: () => c.kernel.load('tcp_late') };
+    return new TcpProbe({ ...c, kernel }, new FlowTable());
+  });
+  t.match(rig.probe.checks()[0], { status: 'degraded', detail: /send\(2\)/ });
+  const { client, server, lport } = await connect(t, world);
+  const rport = (await rig.event('transport.connect', (e) => e.attrs.lport === lport)).attrs.rport;
+  await world.drop();
+  const child = await client.tell('fork-send 1000');
+  t.teardown(() => end(child));
+  await server.tell('send 1000');
+  const at = (port: number) =>
+    rig.event('transport.timeout', (e) => e.attrs.lport === port && e.pid !== undefined);
+  t.equal((await at(lport)).pid, child);
+  t.equal((await at(rport)).pid, server.pid);
+});
+
 function end(...pids: readonly number[]): void {
   for (const pid of pids) {
     if (startTicks(pid) !== undefined) process.kill(pid, 'SIGKILL');

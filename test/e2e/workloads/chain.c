@@ -1,6 +1,6 @@
 // A process (this one) that waits for a child, in the way that `via` says; the child does what `child` says.
 //   via=pipe-read|pipe-write|unix|flock|child|vfork|lock|join|poll
-//   child=idle (pause), stopped (SIGSTOP), traced (ptraced and held by this process's other child)
+//   child=idle (pause), stopped (SIGSTOP), traced (held by this process's ptrace)
 // via=lock: main wants a mutex whose owner, a thread, waits for the child over a pipe.
 // via=join: main joins that thread.
 // via=poll: main polls the pipes of two children; the second one is always idle.
@@ -24,22 +24,17 @@ __attribute__((noreturn)) static void be_child(void)
 
 static char child_state(void) { return is(child_does, "stopped") ? 'T' : is(child_does, "traced") ? 't' : 'S'; }
 
-// A process that traces `target` and holds it.
-static pid_t tracer_of(pid_t target)
+// The tracer is the parent, which every setting of Yama allows.
+static pid_t trace(pid_t target)
 {
-	MUST(prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY));
-	pid_t pid = fork_child();
-	if (pid == 0) {
-		MUST(ptrace(PTRACE_SEIZE, target, NULL, NULL));
-		MUST(ptrace(PTRACE_INTERRUPT, target, NULL, NULL));
-		for (;;) pause();
-	}
-	return pid;
+	MUST(ptrace(PTRACE_SEIZE, target, NULL, NULL));
+	MUST(ptrace(PTRACE_INTERRUPT, target, NULL, NULL));
+	return getpid();
 }
 
 static void say(pid_t child, const char *object)
 {
-	pid_t tracer = is(child_does, "traced") ? tracer_of(child) : 0;
+	pid_t tracer = is(child_does, "traced") ? trace(child) : 0;
 	await_state(child, child, child_state());
 	ready(getpid(), getpid(), "kind=all child=%d tracer=%d owner=%d object=%s", child, tracer, thread_tid, object);
 }
@@ -132,8 +127,10 @@ static void run_vfork(void)
 		ready(me, me, "kind=all child=0 tracer=0 owner=0 object=vfork");
 		for (;;) pause();
 	}
-	if (vfork() == 0)
+	if (vfork() == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		for (;;) pause();
+	}
 }
 
 static void run_thread(int join)

@@ -1,0 +1,378 @@
+/** What threads wait for: the kernel's truth, the agent's events and the answers of `xctl why`, side by side. */
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
+import t, { type Test } from 'tap';
+import type { WhyAnswer } from '../../src/scene/answer.js';
+import type { WireEvent } from '../../src/api/stream.js';
+import { type Agent, startAgent } from '../lib/agent.js';
+import { OWN_PREFIX } from '../lib/owner.js';
+import { type Proc, start, startWorkload, type Truth } from '../lib/proc.js';
+import type { Scope } from '../lib/scope.js';
+import { until } from '../lib/until.js';
+import { workload } from '../lib/cc.js';
+import { brief, chainFlaws, startE2e, untilWhy } from './lib/ask.js';
+import { streamEvents } from './lib/event-stream.js';
+
+let agent: Agent;
+
+t.before(async () => {
+  agent = await startAgent(t);
+});
+
+/** The fields of an event that the truth decides. */
+interface Said {
+  readonly type: string;
+  readonly entity: string | RegExp;
+  readonly attrs: Readonly<Record<string, unknown>>;
+  /** Who must be named as the one that has the other end or the lock. */
+  readonly holders?: readonly number[];
+}
+
+function expected(truth: Truth): Said {
+  const { pid, tid } = truth;
+  const self = `pid:${pid}`;
+  switch (truth.kind) {
+    case 'mutex':
+    case 'pimutex':
+    case 'recursive': {
+      const entity = new RegExp(`^lock:${pid}/0x[0-9a-f]+$`);
+      return { type: 'wait.lock', entity, attrs: { ownerTid: truth.number('owner') } };
+    }
+    case 'condvar':
+    case 'semaphore':
+      return { type: 'wait.futex', entity: new RegExp(`^futex:${pid}/0x[0-9a-f]+$`), attrs: {} };
+    case 'join':
+      return { type: 'wait.join', entity: self, attrs: { ownerTid: truth.number('joined') } };
+    case 'pipe-read':
+    case 'pipe-write': {
+      const attrs = { op: truth.text('mode'), fd: truth.number('fd'), readers: 1, writers: 1 };
+      const holders = [truth.number('peer')];
+      return { type: 'wait.pipe', entity: `pipe:${truth.text('pipe')}`, attrs, holders };
+    }
+    case 'unix-read': {
+      const attrs = { op: 'read', fd: truth.number('fd'), peer: truth.number('peer_inode') };
+      const holders = [truth.number('peer')];
+      return { type: 'wait.unix', entity: `unix:${truth.text('inode')}`, attrs, holders };
+    }
+    case 'poll':
+    case 'epoll': {
+      const [first, second] = truth.text('fds').split(',').map(Number);
+      const members = [
+        { fd: first, entity: `pipe:${truth.text('pipe')}` },
+        { fd: second, entity: '[eventfd]' },
+      ];
+      return { type: 'wait.poll', entity: `poll:${pid}/${tid}`, attrs: { members, nfds: 2 } };
+    }
+    case 'select':
+      // select(2) says no more than how high the numbers go.
+      return { type: 'wait.poll', entity: `poll:${pid}/${tid}`, attrs: { members: [] } };
+    case 'nanosleep':
+      return { type: 'wait.sleep', entity: self, attrs: {} };
+    case 'child': {
+      const child = truth.number('child');
+      return { type: 'wait.child', entity: `pid:${child}`, attrs: { childPid: child } };
+    }
+    case 'flock':
+    case 'fcntl': {
+      const entity = new RegExp(`^file:\\d+:\\d+/${truth.text('inode')}$`);
+      return { type: 'wait.file_lock', entity, attrs: {}, holders: [truth.number('owner')] };
+    }
+    case 'eventfd':
+      return { type: 'wait.other', entity: self, attrs: { what: 'an eventfd', fd: truth.number('fd') } };
+    case 'accept':
+    case 'unix-accept':
+      return { type: 'wait.accept', entity: self, attrs: { fd: truth.number('fd') } };
+    default:
+      throw new Error(`waits.c knows a kind that this test does not: ${truth.kind}`);
+  }
+}
+
+function holdersOf(event: WireEvent): readonly number[] {
+  const { holders } = event.attrs;
+  return Array.isArray(holders) ? holders.map((holder: { readonly pid: number }) => holder.pid) : [];
+}
+
+/** An epoll set has no order of its own. */
+function inOrder(attrs: WireEvent['attrs']): WireEvent['attrs'] {
+  const { members } = attrs;
+  if (!Array.isArray(members)) return attrs;
+  const sorted = members.toSorted((a: { readonly fd: number }, b: { readonly fd: number }) => a.fd - b.fd);
+  return { ...attrs, members: sorted };
+}
+
+t.test('each thread is named with the object it waits for, and who has that', async (t) => {
+  const waits = await startWorkload(t, 'waits');
+  await waits.ready();
+  const stream = await streamEvents(t, agent, 'wait');
+  await agent.why(waits.pid); // a full pass: every thread, whether it ran or not
+  const truths = waits.truths().filter((truth) => truth.kind !== 'all');
+  t.ok(truths.length >= 19, `${truths.length} threads`);
+  for (const truth of truths) {
+    const want = expected(truth);
+    const event = await stream.find(
+      (event) => event.pid === truth.pid && event.attrs.tid === truth.tid,
+      `of thread ${truth.tid} (${truth.kind})`,
+    );
+    t.match(
+      { type: event.type, entity: event.entity, attrs: inOrder(event.attrs) },
+      { type: want.type, entity: want.entity, attrs: want.attrs },
+      truth.kind,
+    );
+    t.equal(event.attrs.comm, `w-${truth.kind}`, `${truth.kind} by its name`);
+    if (want.holders === undefined) continue;
+    const who = await stream.find(
+      (other) => other.type === 'wait.holders' && other.entity === event.entity,
+      `who holds ${event.entity}`,
+    );
+    t.same(holdersOf(who), want.holders, `${truth.kind}: nobody else and nobody less has ${event.entity}`);
+  }
+});
+
+t.test('a wait is one wait as long as the thread has not run: `since` stays', async (t) => {
+  const waits = await startWorkload(t, 'waits', { kinds: 'pipe-read,mutex' });
+  await waits.ready();
+  const stream = await streamEvents(t, agent, 'wait');
+  const [truth] = waits.truths('pipe-read');
+  const mine = (event: WireEvent): boolean => event.attrs.tid === truth?.tid;
+  await agent.why(waits.pid);
+  await stream.find(mine, 'the first sample');
+  await agent.why(waits.pid);
+  await until(() => stream.events().filter(mine).length >= 2, { timeoutMs: 5000, what: 'a second sample' });
+  const [first, second] = stream.events().filter(mine);
+  const since = (event: WireEvent | undefined): number => Number(event?.attrs.since);
+  t.ok(Math.abs(since(first) - since(second)) < 50, 'the same begin');
+  t.ok((second?.value ?? 0) > (first?.value ?? 0), 'and a longer wait');
+});
+
+t.test('deadlocks: two threads, one thread alone, two processes over pipes', async (t) => {
+  for (const mode of ['threads', 'self', 'pipes']) {
+    const deadlock = await startWorkload(t, 'deadlock', { mode });
+    await deadlock.ready();
+    const pids = mode === 'pipes' ? deadlock.truths().map((truth) => truth.pid) : [deadlock.pid];
+    for (const pid of pids) {
+      const answer = await untilWhy(agent, pid, (a) => a.subScene === 'Deadlock', { what: mode });
+      t.match(brief(answer), { verdict: 'cause-found', scene: 'ProcessBlocked', subScene: 'Deadlock' }, mode);
+      t.same(chainFlaws(answer), [], `${mode}: the chain holds`);
+      const members = mode === 'pipes' ? pids : deadlock.truths().slice(0, -1).map((truth) => truth.tid);
+      for (const member of members) t.match(answer.summary, String(member), `${mode} names ${member}`);
+      t.ok(answer.confidence >= 0.8, `${mode}: ${answer.confidence}`);
+    }
+    await deadlock.stop();
+  }
+});
+
+t.test('a stopped process is the cause, for itself and for who reads from it; gone when it goes on', async (t) => {
+  const alone = await startWorkload(t, 'stopped', { mode: 'self' });
+  await alone.ready();
+  const own = await untilWhy(agent, alone.pid, (a) => a.verdict === 'cause-found', { what: 'stopped' });
+  t.match(brief(own), { scene: 'ProcessBlocked', subScene: 'Stopped', root: `pid:${alone.pid}` });
+
+  const reader = await startWorkload(t, 'stopped');
+  const truth = await reader.ready();
+  const [peer, pipe] = [truth.number('peer'), truth.text('pipe')];
+  const answer = await untilWhy(agent, reader.pid, (a) => a.verdict === 'cause-found', { what: 'its child' });
+  t.match(brief(answer), {
+    scene: 'ProcessBlocked',
+    subScene: 'Stopped',
+    root: `pid:${peer}`,
+    nodes: [`pid:${reader.pid}`, `pipe:${pipe}`, `pid:${peer}`],
+  });
+  t.same(chainFlaws(answer), []);
+  process.kill(peer, 'SIGCONT');
+  await reader.ready('resumed');
+  await untilWhy(agent, reader.pid, (a) => a.verdict === 'healthy', { what: 'healthy after SIGCONT' });
+});
+
+t.test('a trainer that runs is healthy, whatever its threads sleep in', async (t) => {
+  const peer = await startWorkload(t, 'trainer', { role: 'peer' });
+  const port = (await peer.ready('listen')).number('port');
+  const trainer = await startWorkload(t, 'trainer', { port });
+  await trainer.line(/kind=step step=100$/);
+  for (const proc of [trainer, peer]) {
+    for (let i = 0; i < 4; i++) {
+      const answer = await agent.why(proc.pid);
+      t.match(brief(answer), { verdict: 'healthy', root: null }, `question ${i + 1}: ${answer.summary}`);
+    }
+  }
+});
+
+interface ChainCase {
+  readonly via: string;
+  /** The nodes between the target and the child at fault. */
+  readonly path: (truth: Truth) => readonly (string | RegExp)[];
+}
+
+const BY_OBJECT = (truth: Truth): readonly string[] => [truth.text('object')];
+
+/** Every way to wait for another process; the fault at its end is that the child is stopped. */
+const CHAINS: readonly ChainCase[] = [
+  { via: 'pipe-read', path: BY_OBJECT },
+  { via: 'pipe-write', path: BY_OBJECT },
+  { via: 'unix', path: BY_OBJECT },
+  { via: 'flock', path: (truth) => [new RegExp(`^file:\\d+:\\d+${truth.text('object')}$`)] },
+  { via: 'child', path: () => [] },
+  { via: 'join', path: BY_OBJECT },
+  { via: 'lock', path: BY_OBJECT },
+];
+
+t.test('chains end at the process that is stopped', async (t) => {
+  await Promise.all(CHAINS.map((one) => checkChain(t, one)));
+});
+
+async function checkChain(t: Test, { via, path }: ChainCase): Promise<void> {
+  const waiter = await startE2e(t, 'chain', { via, child: 'stopped' });
+  const truth = await waiter.ready();
+  const child = `pid:${truth.number('child')}`;
+  const isRight = (a: WhyAnswer): boolean => a.verdict === 'cause-found' && a.rootCause?.node === child;
+  const answer = await untilWhy(agent, waiter.pid, isRight, { what: `${via}: ${child} is the cause` });
+  t.match(brief(answer), { scene: 'ProcessBlocked', subScene: 'Stopped', rootType: 'process' }, via);
+  t.same(chainFlaws(answer), [], via);
+  const { nodes } = brief(answer);
+  t.equal(nodes.at(-1), child, `${via} ends at the child`);
+  for (const step of path(truth)) {
+    const passes = nodes.some((node) => (typeof step === 'string' ? node === step : step.test(node)));
+    t.ok(passes, `${via} passes ${step}`);
+  }
+  t.ok(answer.confidence >= 0.85, `${via}: ${answer.confidence}`);
+  await waiter.stop();
+}
+
+t.test('a chain through a shell: sh waits for its child, which waits for its own', async (t) => {
+  const program = await workload('stopped');
+  const shell = await start(t, 'setpriv', ['--pdeathsig', 'KILL', 'sh', '-c', `${program}; true`]);
+  const truth = await shell.ready();
+  const answer = await untilWhy(agent, shell.pid, (a) => a.verdict === 'cause-found', { what: 'through sh' });
+  const peer = `pid:${truth.number('peer')}`;
+  t.match(brief(answer), {
+    subScene: 'Stopped',
+    root: peer,
+    nodes: [`pid:${shell.pid}`, `pid:${truth.pid}`, `pipe:${truth.text('pipe')}`, peer],
+  });
+});
+
+t.test('a lock held by a thread that sleeps, and a thread that does not end: known, with less certainty', async (t) => {
+  for (const [via, scene] of [
+    ['lock', 'LockHeld'],
+    ['join', 'Join'],
+  ] as const) {
+    const waiter = await startE2e(t, 'chain', { via, child: 'idle' });
+    const truth = await waiter.ready();
+    const answer = await untilWhy(agent, waiter.pid, (a) => a.verdict !== 'healthy' && a.chain.length > 0, {
+      what: `${via}: not healthy`,
+    });
+    // The child that sleeps has no fault of its own: it may be named as the end, never surely.
+    t.ok(answer.confidence < 0.85, `${scene}: ${answer.confidence}`);
+    t.same(chainFlaws(answer), []);
+    t.ok(brief(answer).nodes.includes(truth.text('object')), `${via} goes on to the pipe`);
+    await waiter.stop();
+  }
+});
+
+t.test('a traced process: its tracer is named', async (t) => {
+  const waiter = await startE2e(t, 'chain', { via: 'pipe-read', child: 'traced' });
+  const truth = await waiter.ready();
+  const child = truth.number('child');
+  for (const pid of [child, waiter.pid]) {
+    const answer = await untilWhy(agent, pid, (a) => a.verdict === 'cause-found', { what: 'traced' });
+    t.match(brief(answer), { scene: 'ProcessBlocked', subScene: 'Stopped', root: `pid:${child}` });
+    t.match(answer.rootCause?.summary, `tracer (pid ${truth.number('tracer')})`);
+  }
+});
+
+const FREEZER = '/sys/fs/cgroup/freezer';
+
+t.test(
+  'a frozen process, asked itself and over a pipe',
+  { skip: existsSync(`${FREEZER}/cgroup.procs`) ? false : 'no version 1 freezer here' },
+  async (t) => {
+    const waiter = await startE2e(t, 'chain', { via: 'pipe-read', child: 'idle' });
+    const child = (await waiter.ready()).number('child');
+    const group = freezerGroup(t, child);
+    writeFileSync(join(group, 'freezer.state'), 'FROZEN');
+    for (const pid of [child, waiter.pid]) {
+      const answer = await untilWhy(agent, pid, (a) => a.rootCause?.summary.includes('frozen') === true, {
+        what: 'frozen',
+      });
+      t.match(brief(answer), { verdict: 'cause-found', scene: 'ProcessBlocked', root: `pid:${child}` });
+    }
+    writeFileSync(join(group, 'freezer.state'), 'THAWED');
+    await untilWhy(agent, child, (a) => a.verdict === 'healthy', { what: 'healthy once thawed' });
+  },
+);
+
+/** A group of its own for one process, which leaves it at the end. */
+function freezerGroup(scope: Scope, pid: number): string {
+  const group = join(FREEZER, `${OWN_PREFIX}frozen`);
+  mkdirSync(group);
+  scope.teardown(() => {
+    // A frozen process does not even die of SIGKILL.
+    writeFileSync(join(group, 'freezer.state'), 'THAWED');
+    if (existsSync(`/proc/${pid}`)) writeFileSync(join(FREEZER, 'cgroup.procs'), String(pid));
+    rmdirSync(group);
+  });
+  writeFileSync(join(group, 'cgroup.procs'), String(pid));
+  return group;
+}
+
+t.test('a poll set is a set: none is picked out of it without a fault of its own', async (t) => {
+  const idle = await startE2e(t, 'chain', { via: 'poll', child: 'idle' });
+  await idle.ready();
+  const server = await startWorkload(t, 'waits', { kinds: 'poll,epoll,select' });
+  await server.ready();
+  // Long enough for every wait to count as settled.
+  await until(async () => ((await longestWaitMs(idle)) ?? 0) > 2500, { timeoutMs: 15_000, what: 'a long wait' });
+  for (const proc of [idle, server]) {
+    const answer = await agent.why(proc.pid);
+    t.not(answer.verdict, 'cause-found', answer.summary);
+    t.equal(answer.rootCause, null);
+  }
+});
+
+/** How long the main thread has waited, by `xctl ps`. */
+async function longestWaitMs(proc: Proc): Promise<number | undefined> {
+  const { stdout } = await agent.xctl('ps', '-o', 'json');
+  const { processes } = JSON.parse(stdout) as { processes: { pid: number; sinceMs: number | null }[] };
+  return processes.find((row) => row.pid === proc.pid)?.sinceMs ?? undefined;
+}
+
+t.test('uninterruptible sleep without a file (the parent of a vfork) is no disk and no guess', async (t) => {
+  const parent = await startE2e(t, 'chain', { via: 'vfork' });
+  await parent.ready();
+  const answer = await untilWhy(agent, parent.pid, (a) => a.verdict !== 'healthy', { what: 'not healthy' });
+  t.not(answer.scene, 'StorageSlow');
+  t.same(chainFlaws(answer), []);
+});
+
+t.test('a writer in uninterruptible sleep names its block device', { skip: canLoop() }, async (t) => {
+  const dir = mkdtempSync(join(tmpdir(), OWN_PREFIX));
+  t.teardown(() => rmSync(dir, { recursive: true, force: true }));
+  const [image, mount] = [join(dir, 'image'), join(dir, 'mnt')];
+  mkdirSync(mount);
+  execFileSync('truncate', ['-s', '16M', image]);
+  execFileSync('mkfs.ext4', ['-q', '-F', image]);
+  const device = execFileSync('losetup', ['--find', '--show', image], { encoding: 'utf8' }).trim();
+  t.teardown(() => execFileSync('losetup', ['--detach', device]));
+  execFileSync('mount', [device, mount]);
+  t.teardown(() => execFileSync('umount', [mount]));
+  const writer = await startE2e(t, 'writer', { path: join(mount, 'file') });
+  t.teardown(() => writer.stop());
+  await writer.ready();
+  execFileSync('fsfreeze', ['--freeze', mount]);
+  t.teardown(() => execFileSync('fsfreeze', ['--unfreeze', mount]));
+  const answer = await untilWhy(agent, writer.pid, (a) => a.scene === 'StorageSlow' && a.verdict === 'cause-found', {
+    what: 'the device',
+  });
+  t.match(brief(answer), { root: `block:${basename(device)}`, rootType: 'block-device' });
+  t.same(chainFlaws(answer), []);
+});
+
+function canLoop(): string | false {
+  try {
+    execFileSync('losetup', ['--find'], { stdio: 'ignore' });
+    return false;
+  } catch {
+    return 'no loop devices here';
+  }
+}
