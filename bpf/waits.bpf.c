@@ -32,6 +32,7 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 #define TASK_NOLOAD 0x400
 #define TASK_FROZEN 0x8000 /* 6.1; before it PF_FROZEN */
 #define PF_FROZEN 0x00010000
+#define JOBCTL_TRAP_FREEZE (1UL << 23)
 #define TS_COMPAT 0x2 /* a 32-bit system call: other numbers */
 #define F_SETLKW 7
 #define F_OFD_SETLKW 38
@@ -86,8 +87,13 @@ static __always_inline bool is_frozen(struct task_struct *t, __u32 state)
 {
 	if (state & TASK_FROZEN)
 		return true;
-	if (bpf_core_field_exists(t->frozen) && BPF_CORE_READ_BITFIELD_PROBED(t, frozen))
-		return true; /* cgroup v2 freezer, 5.2 */
+	/*
+	 * cgroup v2 freezer, 5.2. The parent of a vfork and a traced task have the bit as well: they
+	 * would not run if their group were frozen. Only one that was told to freeze is.
+	 */
+	if (bpf_core_field_exists(t->frozen) && BPF_CORE_READ_BITFIELD_PROBED(t, frozen) &&
+	    BPF_CORE_READ(t, jobctl) & JOBCTL_TRAP_FREEZE)
+		return true;
 	return BPF_CORE_READ(t, flags) & PF_FROZEN;
 }
 

@@ -85,7 +85,12 @@ class Builder {
     for (const pid of ordinary) this.#threads(pid, 1 + this.#dice.roll(MAX_THREADS_ORDINARY));
     for (const pid of threaded) this.#threads(pid, THREADS_THREADED);
     for (const pid of pollers) this.#poll(pid);
-    this.#apply({ ...this.#wait(parent, parent), type: 'wait.child', entity: processId(parent), childPid: 0 });
+    this.#apply({
+      ...this.#wait(parent, parent),
+      type: 'wait.child',
+      entity: processId(parent),
+      childPid: 0,
+    });
     hubs.push(parent);
     return { ordinary, threaded, chained, hubs, pollers };
   }

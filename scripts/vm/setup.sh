@@ -8,7 +8,7 @@ die() { echo "vm setup: $*" >&2; exit 1; }
 command -v dpkg-query >/dev/null || die "make test-vm fetches Debian's kernels by apt and needs a Debian system"
 [ "$(dpkg --print-architecture)" = amd64 ] || die "make test-vm knows the kernels of amd64 only"
 
-packages=(qemu-system-x86 busybox-static kmod xz-utils debian-archive-keyring python3-minimal)
+packages=(qemu-system-x86 busybox-static kmod xz-utils debian-archive-keyring)
 
 installed=$(LC_ALL=C dpkg-query -W -f='${db:Status-Abbrev} ${binary:Package}\n' "${packages[@]}" 2>/dev/null | sed -n 's/^ii *\([^:]*\).*/\1/p' || true)
 missing=()

@@ -112,7 +112,13 @@ const WAIT = {
 } satisfies Fields<WaitAttrs>;
 const wait = shape<WaitAttrs>(WAIT);
 
-const member = shape<PollMember>({ fd: number, entity: text, flow: optional(flow) });
+const member = shape<PollMember>({
+  fd: number,
+  entity: text,
+  flow: optional(flow),
+  op: optional(op),
+  peer: optional(count),
+});
 const holder = shape<Holder>({ pid, start: count, comm: text, fd: number, mode: oneOf('r', 'w', 'rw') });
 
 type CatalogueType = Exclude<EventType, 'custom'>;

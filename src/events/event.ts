@@ -121,6 +121,10 @@ export interface PollMember {
   /** `flow:…`, `pipe:…`, `unix:…`, or a kind (`eventfd`, `timerfd`, `listener`, `other`). */
   readonly entity: string;
   readonly flow?: FlowAttrs;
+  /** What of it ends the poll: data to read or room to write. */
+  readonly op?: WaitOp;
+  /** unix: the other end's inode. */
+  readonly peer?: number;
 }
 
 /** Who has an object open. */

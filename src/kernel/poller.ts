@@ -43,9 +43,10 @@ export interface PollerStats {
 const KINDS = 256;
 /** One pass stops here to let the event loop breathe: some ten milliseconds of work. */
 const PASS_RECORDS = 32_768;
-const BUSY_MS = 1;
-const ACTIVE_MS = 10;
+/** Larger batches are cheaper a record: caches and code stay warm. */
 const REST_MS = 60;
+/** A pause may fill this share of a ring at the present rate; the rest is for bursts. */
+const FILL = 1 / 16;
 
 export class Poller {
   readonly #source: RecordSource;
@@ -154,17 +155,22 @@ export class Poller {
 
   #schedule(delayMs: number): void {
     this.#timer = setTimeout(() => {
+      const elapsedMs = Math.max(1, this.idleMs);
+      const fill = this.#fill();
       const records = this.drain();
-      if (this.#running) this.#schedule(this.#pauseMs(records));
+      if (this.#running) this.#schedule(records >= PASS_RECORDS ? 0 : this.#pauseMs(fill / elapsedMs));
     }, delayMs);
   }
 
-  #pauseMs(records: number): number {
-    const { events } = this.#source;
-    if (records >= PASS_RECORDS || events.pendingBytes > events.sizeBytes / 8) return 0;
-    // A sixteenth of the ring in one pause: the next burst must not find it full.
-    if (records > events.sizeBytes / 16 / 256) return BUSY_MS;
-    return records > 0 ? Math.min(ACTIVE_MS, this.#restMs) : this.#restMs;
+  /** How full the fuller ring is, 0 to 1. */
+  #fill(): number {
+    const { events, critical } = this.#source;
+    return Math.max(events.pendingBytes / events.sizeBytes, critical.pendingBytes / critical.sizeBytes);
+  }
+
+  /** @param rate share of the fuller ring that fills in a millisecond. */
+  #pauseMs(rate: number): number {
+    return rate === 0 ? this.#restMs : Math.min(this.#restMs, Math.floor(FILL / rate));
   }
 
   #record(view: DataView, at: number, size: number): void {

@@ -163,6 +163,7 @@ function whatOf(record: WaitRecord): string {
 
 function pollMember(context: WaitEventContext, member: MemberRecord, view: DataView, ts: number): PollMember {
   const { fd } = member;
+  const op = OPS[member.op];
   switch (member.wait) {
     case XctlWaitKind.TCP: {
       const flowAt = member.at + XctlWaitMemberLayout.flow;
@@ -174,9 +175,9 @@ function pollMember(context: WaitEventContext, member: MemberRecord, view: DataV
       };
     }
     case XctlWaitKind.PIPE:
-      return { fd, entity: pipeId(member.object) };
+      return { fd, entity: pipeId(member.object), ...(op !== undefined && { op }) };
     case XctlWaitKind.UNIX:
-      return { fd, entity: unixId(member.object) };
+      return { fd, entity: unixId(member.object), ...(op !== undefined && { op }), peer: member.peer };
     case XctlWaitKind.ACCEPT:
       return { fd, entity: 'listener' };
     default:

@@ -47,6 +47,7 @@ export interface WaitRecord {
 export interface MemberRecord {
   readonly fd: number;
   readonly wait: number;
+  readonly op: number;
   readonly object: number;
   readonly peer: number;
   readonly name: string;
@@ -154,6 +155,7 @@ function memberAt(view: DataView, at: number): MemberRecord {
   return {
     fd: view.getInt32(at + M.fd, true),
     wait: view.getUint16(at + M.wait, true),
+    op: view.getUint16(at + M.op, true),
     object: u64(view, at + M.object),
     peer: u64(view, at + M.peer),
     name: view.getUint8(at + M.name) === 0 ? '' : readText(view, at + M.name, 16),

@@ -4,7 +4,7 @@
  * A pass is: both iterators read to their end, and all that they say put out under one time stamp.
  * Nothing is attached to a path that programs run on (bpf/waits.bpf.c).
  */
-import type { Event, EventOf } from '../events/event.js';
+import type { Event, PollMember } from '../events/event.js';
 import type { BpfIterator, BpfMap, LoadedObject } from '../kernel/program.js';
 import type { Check } from '../util/check.js';
 import { messageOf } from '../util/errors.js';
@@ -171,16 +171,16 @@ export class WaitsProbe implements Probe {
 function want(event: Event, wanted: Wanted, locked: Set<string>): void {
   switch (event.type) {
     case 'wait.pipe':
-      wanted.pipe(inodeOf(event), event.attrs.op);
+      wanted.pipe(inodeOf(event.entity), event.attrs.op);
       return;
     case 'wait.unix':
-      wanted.unix(inodeOf(event), event.attrs.peer);
+      wanted.unix(inodeOf(event.entity), event.attrs.peer);
       return;
     case 'wait.tcp':
       wanted.flow(event.entity, event.attrs.flow);
       return;
     case 'wait.poll':
-      for (const { entity, flow } of event.attrs.members) if (flow !== undefined) wanted.flow(entity, flow);
+      for (const member of event.attrs.members) wantMember(member, wanted);
       return;
     case 'wait.file_lock':
       locked.add(event.entity);
@@ -190,8 +190,15 @@ function want(event: Event, wanted: Wanted, locked: Set<string>): void {
   }
 }
 
-function inodeOf(event: EventOf<'wait.pipe'> | EventOf<'wait.unix'>): number {
-  return Number(event.entity.slice(event.entity.indexOf(':') + 1));
+function wantMember({ entity, flow, op, peer }: PollMember, wanted: Wanted): void {
+  if (flow !== undefined) wanted.flow(entity, flow);
+  else if (entity.startsWith('pipe:')) wanted.pipe(inodeOf(entity), op);
+  else if (peer !== undefined) wanted.unix(inodeOf(entity), peer);
+}
+
+/** `pipe:81234` → 81234. */
+function inodeOf(entity: string): number {
+  return Number(entity.slice(entity.indexOf(':') + 1));
 }
 
 function sinceOf(event: Event): number {

@@ -281,35 +281,50 @@ t.test('a traced process: its tracer is named', async (t) => {
   }
 });
 
-const FREEZER = '/sys/fs/cgroup/freezer';
+interface Freezer {
+  readonly name: string;
+  readonly root: string;
+  readonly file: string;
+  readonly freeze: string;
+  readonly thaw: string;
+}
 
-t.test(
-  'a frozen process, asked itself and over a pipe',
-  { skip: existsSync(`${FREEZER}/cgroup.procs`) ? false : 'no version 1 freezer here' },
-  async (t) => {
+const FREEZERS: readonly Freezer[] = [
+  { name: 'version 1', root: '/sys/fs/cgroup/freezer', file: 'freezer.state', freeze: 'FROZEN', thaw: 'THAWED' },
+  { name: 'version 2', root: cgroup2Root(), file: 'cgroup.freeze', freeze: '1', thaw: '0' },
+];
+
+function cgroup2Root(): string {
+  const root = '/sys/fs/cgroup';
+  return existsSync(`${root}/cgroup.controllers`) ? root : `${root}/unified`;
+}
+
+for (const freezer of FREEZERS) {
+  const skip = existsSync(`${freezer.root}/cgroup.procs`) ? false : `no freezer of ${freezer.name} here`;
+  t.test(`a frozen process (${freezer.name}), asked itself and over a pipe`, { skip }, async (t) => {
     const waiter = await startE2e(t, 'chain', { via: 'pipe-read', child: 'idle' });
     const child = (await waiter.ready()).number('child');
-    const group = freezerGroup(t, child);
-    writeFileSync(join(group, 'freezer.state'), 'FROZEN');
+    const group = freezerGroup(t, freezer, child);
+    writeFileSync(join(group, freezer.file), freezer.freeze);
     for (const pid of [child, waiter.pid]) {
       const answer = await untilWhy(agent, pid, (a) => a.rootCause?.summary.includes('frozen') === true, {
         what: 'frozen',
       });
       t.match(brief(answer), { verdict: 'cause-found', scene: 'ProcessBlocked', root: `pid:${child}` });
     }
-    writeFileSync(join(group, 'freezer.state'), 'THAWED');
+    writeFileSync(join(group, freezer.file), freezer.thaw);
     await untilWhy(agent, child, (a) => a.verdict === 'healthy', { what: 'healthy once thawed' });
-  },
-);
+  });
+}
 
 /** A group of its own for one process, which leaves it at the end. */
-function freezerGroup(scope: Scope, pid: number): string {
-  const group = join(FREEZER, `${OWN_PREFIX}frozen`);
+function freezerGroup(scope: Scope, { root, file, thaw }: Freezer, pid: number): string {
+  const group = join(root, `${OWN_PREFIX}frozen`);
   mkdirSync(group);
   scope.teardown(() => {
-    // A frozen process does not even die of SIGKILL.
-    writeFileSync(join(group, 'freezer.state'), 'THAWED');
-    if (existsSync(`/proc/${pid}`)) writeFileSync(join(FREEZER, 'cgroup.procs'), String(pid));
+    // A frozen process of version 1 does not even die of SIGKILL.
+    writeFileSync(join(group, file), thaw);
+    if (existsSync(`/proc/${pid}`)) writeFileSync(join(root, 'cgroup.procs'), String(pid));
     rmdirSync(group);
   });
   writeFileSync(join(group, 'cgroup.procs'), String(pid));
@@ -330,6 +345,19 @@ t.test('a poll set is a set: none is picked out of it without a fault of its own
   }
 });
 
+t.test('a member of a poll set whose other end is stopped is followed', async (t) => {
+  const poller = await startE2e(t, 'chain', { via: 'poll', child: 'stopped' });
+  const truth = await poller.ready();
+  const child = `pid:${truth.number('child')}`;
+  const answer = await untilWhy(agent, poller.pid, (a) => a.verdict === 'cause-found', { what: 'its member' });
+  t.match(brief(answer), {
+    subScene: 'Stopped',
+    root: child,
+    nodes: [`pid:${poller.pid}`, `poll:${poller.pid}/${poller.pid}`, truth.text('object'), child],
+  });
+  t.ok(answer.confidence < 0.9, `one of a set is less sure: ${answer.confidence}`);
+});
+
 /** How long the main thread has waited, by `xctl ps`. */
 async function longestWaitMs(proc: Proc): Promise<number | undefined> {
   const { stdout } = await agent.xctl('ps', '-o', 'json');
@@ -337,11 +365,15 @@ async function longestWaitMs(proc: Proc): Promise<number | undefined> {
   return processes.find((row) => row.pid === proc.pid)?.sinceMs ?? undefined;
 }
 
-t.test('uninterruptible sleep without a file (the parent of a vfork) is no disk and no guess', async (t) => {
+t.test('the parent of a vfork sleeps uninterruptibly: it waits for a child, not for a disk, and is not frozen', async (t) => {
   const parent = await startE2e(t, 'chain', { via: 'vfork' });
   await parent.ready();
-  const answer = await untilWhy(agent, parent.pid, (a) => a.verdict !== 'healthy', { what: 'not healthy' });
+  const stream = await streamEvents(t, agent, 'wait');
+  const answer = await agent.why(parent.pid);
+  const event = await stream.find((event) => event.attrs.tid === parent.pid, 'of the parent');
+  t.match({ type: event.type, attrs: event.attrs }, { type: 'wait.child', attrs: { childPid: 0 } });
   t.not(answer.scene, 'StorageSlow');
+  t.not(answer.subScene, 'Stopped');
   t.same(chainFlaws(answer), []);
 });
 

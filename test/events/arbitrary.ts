@@ -113,7 +113,10 @@ const holders: fc.Arbitrary<Holder[]> = fc.array(
   fc.record({ pid, start: ns, comm: text, fd: count, mode: fc.constantFrom('r', 'w', 'rw') }),
 );
 const members = fc.array(
-  fc.record({ fd: count, entity: text, flow }, { requiredKeys: ['fd', 'entity'] }),
+  fc.record(
+    { fd: count, entity: text, flow, op: fc.constantFrom('read', 'write'), peer: count },
+    { requiredKeys: ['fd', 'entity'] },
+  ),
 ) as fc.Arbitrary<PollMember[]>;
 
 /** What a type has beyond its family's attributes. */
