@@ -124,8 +124,10 @@ export function windowIsClosed(attrs: FlowAttrs): boolean {
 }
 
 function set(graph: StateGraph, node: FlowNode, kind: FlowTrouble['kind'], since: number, fact: Fact): void {
-  const began = node.trouble?.kind === kind ? Math.min(node.trouble.since, since) : since;
-  node.trouble = { kind, since: began, fact };
+  const known = node.trouble?.kind === kind ? node.trouble : undefined;
+  // What the tcp probe saw happen is better evidence than a sample of the state it left.
+  const better = known?.fact.probe === 'tcp' && fact.probe !== 'tcp' ? known.fact : fact;
+  node.trouble = { kind, since: Math.min(known?.since ?? since, since), fact: better };
   if (node.attrs === undefined) return;
   const peer = graph.node(peerId(node.attrs.remote), fact.ts);
   if (peer !== undefined && graph.mayAddEdge()) {
