@@ -19,8 +19,8 @@ const STALLS = 500;
 const HOGS = 2;
 /** Connections to a server of each shape; `single` serves one at a time. */
 const SHAPES = { single: 1, prefork: 4, fork: 8, threads: 8 } as const;
-/** Both ends of a connection keep sending, so that each of them stalls. */
-const RATE = 20_000;
+/** Bytes a second. Both ends of a connection keep sending, so that each stalls; neither reads, so it must be little. */
+const RATE = 2_000;
 /** From the drop until the slowest end has said something: a few RTOs of the slowest, and two passes. */
 const PATIENCE_MS = 20_000;
 

@@ -25,19 +25,26 @@ interface Timed<T> {
   readonly ms: number;
 }
 
+interface Asked {
+  readonly ms: number;
+  /** Of three in a row: without what else ran on this core meanwhile. */
+  readonly bestMs: number;
+}
+
 function timed<T>(act: () => T): Timed<T> {
   const began = performance.now();
   const value = act();
   return { value, ms: performance.now() - began };
 }
 
-/** How long answers for `pids` take, chosen at random, ms. */
-function ask(graph: StateGraph, pids: readonly number[], questions: number): number[] {
+/** How long answers for `pids` take, chosen at random. */
+function ask(graph: StateGraph, pids: readonly number[], questions: number): Asked[] {
   return Array.from({ length: questions }, () => {
     const pid = pids[dice.roll(pids.length)] ?? 0;
-    const { value, ms } = timed(() => why(graph, pid, options));
-    if (value === undefined) throw new Error(`no answer for ${pid}`);
-    return ms;
+    const answer = timed(() => why(graph, pid, options));
+    if (answer.value === undefined) throw new Error(`no answer for ${pid}`);
+    const again = [1, 2].map(() => timed(() => why(graph, pid, options)).ms);
+    return { ms: answer.ms, bestMs: Math.min(answer.ms, ...again) };
   });
 }
 
@@ -45,16 +52,20 @@ const graph = new StateGraph();
 const { value: world, ms: buildMs } = timed(() => buildWorld(graph));
 progress(`${graph.nodes.size} nodes, ${graph.edges.total} edges in ${Math.round(buildMs)} ms`);
 
+// The garbage of the building is not the answers'.
+globalThis.gc?.();
+
 const groups = Object.entries(world);
 for (const [, pids] of groups) ask(graph, pids, WARM_UP / groups.length);
 
 // Half of the questions at random, half shared by the shapes that are made to be hard.
-const times = new Map<string, readonly number[]>();
+const times = new Map<string, readonly Asked[]>();
 const all = groups.flatMap(([, pids]) => pids);
 times.set('random', ask(graph, all, QUESTIONS / 2));
 for (const [name, pids] of groups) times.set(name, ask(graph, pids, QUESTIONS / 2 / groups.length));
 
-const every = [...times.values()].flat();
+const answers = [...times.values()].flat();
+const every = answers.map(({ ms }) => ms);
 const p99 = quantile(every, 0.99);
 const { evicted } = graph.stats();
 const ok = p99 <= BAR_MS && graph.nodes.size >= NODES && graph.edges.total >= EDGES && evicted.edges === 0;
@@ -69,7 +80,23 @@ report({
   questions: every.length,
   nodes: graph.nodes.size,
   edges: graph.edges.total,
-  p99MsOf: Object.fromEntries([...times].map(([name, ms]) => [name, rounded(quantile(ms, 0.99))])),
+  p99MsOf: Object.fromEntries(
+    [...times].map(([name, ms]) => [
+      name,
+      rounded(
+        quantile(
+          ms.map((one) => one.ms),
+          0.99,
+        ),
+      ),
+    ]),
+  ),
+  p99MsBestOf3: rounded(
+    quantile(
+      answers.map(({ bestMs }) => bestMs),
+      0.99,
+    ),
+  ),
   findingsMs: rounded(timed(() => findings(graph, options)).ms),
   applyUs: rounded((buildMs * 1e3) / graph.edges.total),
   rssMb: rounded(process.memoryUsage.rss() / MB),

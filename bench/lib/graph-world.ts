@@ -25,16 +25,17 @@ const ORDINARY = 32_000;
 const MAX_THREADS_ORDINARY = 20;
 const THREADED = 60;
 const THREADS_THREADED = 1_000;
-const PIPES = 30_000;
-const HOLDERS_A_PIPE = 12;
-const CROWDED_PIPES = 60;
+const PIPES = 36_000;
+const HOLDERS_A_PIPE = 14;
+const CROWDED_PIPES = 100;
 const HOLDERS_CROWDED = 1_000;
 const CHAINS = 40;
 const CHAIN_LENGTH = 100;
 const FLOWS = 16_000;
 const UNIX_SOCKETS = 6_000;
 const POLLERS = 200;
-const MEMBERS_A_SET = 500;
+/** As many as the sampler reports of one set (XCTL_SET_MAX). */
+const MEMBERS_A_SET = 64;
 const CHILDREN = 4_000;
 
 /** Small numbers from a seed (Marsaglia's xorshift32): the same world in every run. */
@@ -184,34 +185,26 @@ class Builder {
 
   #oneThread(pid: number, tid: number): void {
     const dice = this.#dice;
+    const wait = this.#wait(pid, tid);
     switch (dice.roll(8)) {
       case 0:
-        return this.#apply({ ...this.#wait(pid, tid), type: 'wait.run', entity: processId(pid) });
+        this.#apply({ ...wait, type: 'wait.run', entity: processId(pid) });
+        return;
       case 1:
       case 2:
-        return this.#apply({
-          ...this.#wait(pid, tid),
-          type: 'wait.futex',
-          entity: futexId(pid, dice.roll(2)),
-        });
+        this.#apply({ ...wait, type: 'wait.futex', entity: futexId(pid, dice.roll(2)) });
+        return;
       case 3:
-        return this.#apply({
-          ...this.#wait(pid, tid),
-          type: 'wait.lock',
-          entity: lockId(pid, 0),
-          ownerTid: pid,
-        });
+        this.#apply({ ...wait, type: 'wait.lock', entity: lockId(pid, 0), ownerTid: pid });
+        return;
       case 4:
-        return this.#flowWait(pid, tid, dice.roll(FLOWS));
+        this.#flowWait(pid, tid, dice.roll(FLOWS));
+        return;
       case 5:
-        return this.#apply({
-          ...this.#wait(pid, tid),
-          type: 'wait.unix',
-          entity: unixId(dice.roll(UNIX_SOCKETS)),
-          peer: 1,
-        });
+        this.#apply({ ...wait, type: 'wait.unix', entity: unixId(dice.roll(UNIX_SOCKETS)), peer: 1 });
+        return;
       default:
-        return this.#pipeWait(pid, tid, pipeId(dice.roll(PIPES)));
+        this.#pipeWait(pid, tid, pipeId(dice.roll(PIPES)));
     }
   }
 

@@ -51,8 +51,7 @@ static __always_inline void xctl_member(struct set_walk *walk, struct file *file
 		xctl_fill_tcp_state(&m->tcp, w->tcp);
 	}
 	xctl_want(w, &m->flow);
-	if (bpf_seq_write(walk->seq, m, sizeof(*m)))
-		xctl_count_loss(XCTL_LOST_SEQ_FULL);
+	bpf_seq_write(walk->seq, m, sizeof(*m));
 	walk->found++;
 }
 

@@ -19,7 +19,7 @@ import { timeText } from '../scene/evidence.js';
 import { findings } from '../scene/findings.js';
 import { type AskOptions, why } from '../scene/why.js';
 import type { Check } from '../util/check.js';
-import { NoProcessError } from '../util/errors.js';
+import { NoProcessError, RefusedError, type XctlError } from '../util/errors.js';
 import { hostPid } from './pid-namespace.js';
 import { graphView, processList } from './views.js';
 
@@ -58,7 +58,10 @@ export class Backend implements AgentBackend {
     return { ...this.#head(), processes: processList(this.#parts.graph) };
   }
 
-  /** @throws NoProcessError also when the pid went to another process while the answer was made. */
+  /**
+   * @throws NoProcessError also when the pid went to another process while the answer was made.
+   * @throws RefusedError the process is there, but no probe tells of it.
+   */
   async why(asked: number, asker: Asker): Promise<WhyAnswer> {
     const started = performance.now();
     const pid = hostPid(asked, asker.pidNs);
@@ -67,7 +70,7 @@ export class Backend implements AgentBackend {
     const before = this.#startOf(tgid);
     this.#parts.look(true);
     const answer = why(this.#parts.graph, tgid, options);
-    if (answer === undefined) throw new NoProcessError(notFound(asked, false));
+    if (answer === undefined) throw this.#unanswered(asked, tgid);
     const after = this.#startOf(tgid);
     const replaced = after !== undefined && processOfThread(tgid) !== undefined && !isSame(tgid, after);
     if (replaced || (before !== undefined && after !== undefined && before !== after)) {
@@ -77,8 +80,11 @@ export class Backend implements AgentBackend {
     return answer;
   }
 
+  /** @throws RefusedError no probe runs: an empty list would be taken for good news. */
   async findings(): Promise<Findings> {
     const started = performance.now();
+    const { blind } = this.#sight();
+    if (blind !== undefined) throw new RefusedError(`the agent sees nothing (${blind}); see xctl doctor`);
     this.#parts.look(true);
     const list = findings(this.#parts.graph, this.#options());
     this.#parts.answered((performance.now() - started) / 1_000);
@@ -96,6 +102,23 @@ export class Backend implements AgentBackend {
 
   subscribe(listener: (event: Event) => void): () => void {
     return this.#parts.subscribe(listener);
+  }
+
+  /** "No such process" is said only of one that is not there: an agent without its probes knows none. */
+  #unanswered(asked: number, tgid: number): XctlError {
+    if (processOfThread(tgid) === undefined) return new NoProcessError(notFound(asked, false));
+    const missing = this.#sight().missing ?? 'it has only just started, or is a thread of the kernel';
+    return new RefusedError(`process ${asked} is there, but nothing is known of it (${missing}); see xctl doctor`);
+  }
+
+  /** `missing`: the first probe that does not run, with the reason; `blind`: the same, when none runs. */
+  #sight(): { readonly missing?: string; readonly blind?: string } {
+    const probes = this.#parts.checks().filter(({ name }) => /^(kernel|probe \w+)$/.test(name));
+    const down = probes.find(({ status }) => status === 'failed' || status === 'off');
+    if (down === undefined) return {};
+    const missing = `${down.name}: ${down.detail}`;
+    const seesSome = probes.some(({ name, status }) => name !== 'kernel' && (status === 'ok' || status === 'degraded'));
+    return seesSome ? { missing } : { missing, blind: missing };
   }
 
   #startOf(pid: number): number | undefined {

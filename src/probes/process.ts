@@ -22,9 +22,9 @@ import { endingOf, signalNumber } from '../util/signals.js';
 import { launcherOf } from './job.js';
 import type { Probe, ProbeContext } from './probe.js';
 import { processOfThread, readCmdline } from './proc.js';
-import { processChecks } from './process-checks.js';
 import { ProcessInfo } from './process-info.js';
 import { type LiveProcess, ProcessTable } from './process-table.js';
+import { programChecks, type Without } from './program-checks.js';
 import { forEachRecord, u64 } from './records.js';
 
 const TICK_MS = 200;
@@ -33,6 +33,14 @@ const LOOKS_A_TICK = 64;
 const REFRESH_MS = 60_000;
 /** Exits remembered to tell a second record of the same one. */
 const RECENT_EXITS = 256;
+
+const WITHOUT: Without = {
+  fork: 'new processes are not seen before they execute a program',
+  exec: 'programs that processes execute are not seen',
+  exit: 'ends of processes are not seen',
+  oom: 'OOM kills show as SIGKILL only',
+  seen: 'processes older than the agent are not known',
+};
 
 const P = XctlProcessLayout;
 
@@ -93,19 +101,23 @@ export class ProcessProbe implements Probe {
   }
 
   checks(): readonly Check[] {
-    return processChecks(this.#object, this.#failure);
+    return programChecks('process', this.#object, this.#failure, WITHOUT);
   }
 
   async #seen(object: LoadedObject): Promise<void> {
+    const { poller } = this.#context;
     const iterator = object.iterator('seen');
     if (iterator === undefined) return;
     const found: Seen[] = [];
     // A copy: the bytes are the iterator's, and command lines may be awaited below.
     forEachRecord(Buffer.from(iterator.read().bytes), (view, at) => found.push({ view, at }));
+    // Who ended since the pass must not be told to run.
+    poller.drainAll();
+    this.settle();
+    const ts = Math.max(...found.map(({ view, at }) => this.#ts(view, at)));
     // Parents first, so that children know what they run under; pids wrap, start times do not.
     found.sort((a, b) => u64(a.view, a.at + P.startNs) - u64(b.view, b.at + P.startNs));
     for (const { view, at } of found) {
-      const ts = this.#ts(view, at);
       const pid = view.getUint32(at + XctlHdrLayout.pid, true);
       const cmdline = iterator.rung === 'iter_s' ? wordsOf(view, at) : await readCmdline(pid);
       const attrs = this.#attrs(view, at);
@@ -242,7 +254,11 @@ export class ProcessProbe implements Probe {
     const told = JSON.stringify(attrs);
     if (told === process.told) return;
     process.told = told;
-    const { clock } = this.#context;
+    const { clock, poller } = this.#context;
+    // What is in the rings is older.
+    poller.drainAll();
+    this.settle();
+    if (this.#table.get(process.pid) !== process) return;
     this.#emit('process.info', clock.toEpochMs(clock.nowNs()), process.pid, attrs);
   }
 

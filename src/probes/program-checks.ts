@@ -7,7 +7,7 @@ export type Without = Readonly<Record<string, string>>;
 
 export function programChecks(
   probe: string,
-  object: LoadedObject | undefined,
+  object: Pick<LoadedObject, 'programs'> | undefined,
   failure: string | undefined,
   without: Without,
 ): readonly Check[] {
@@ -16,6 +16,10 @@ export function programChecks(
   if (object === undefined) return [{ status: 'off', name, detail: 'not started' }];
   const attached = object.programs.filter((program) => program.attached);
   const missing = object.programs.filter((program) => !program.attached);
+  const [first] = missing;
+  if (attached.length === 0 && first !== undefined) {
+    return [{ status: 'failed', name, detail: `no hook could be attached (${first.slot}: ${first.reason ?? 'off'})` }];
+  }
   const rungs = attached.map((program) => `${program.slot} by ${program.rung}`).join(', ');
   const summary: Check = { status: missing.length === 0 ? 'ok' : 'degraded', name, detail: rungs };
   return [summary, ...missing.map((program) => missingCheck(name, program, without))];

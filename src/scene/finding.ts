@@ -54,6 +54,8 @@ export type Outcome =
       readonly kind: 'unknown';
       readonly summary: string;
       readonly needs: string;
+      /** The walk ended at its own bounds: nothing may be concluded from what it did not see. */
+      readonly cutOff?: true;
       readonly links: readonly Link[];
     };
 

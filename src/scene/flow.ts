@@ -18,7 +18,7 @@ export function flowFault(flow: FlowNode, now: number): Fault | undefined {
       ...base,
       scene: 'NetworkStall',
       subScene: 'PathDown',
-      summary: `no answer to SYN from ${remoteOf(attrs)} for ${duration(forMs)} (${count(attrs.backoff, 'retry').replace('retrys', 'retries')})`,
+      summary: `no answer to SYN from ${remoteOf(attrs)} for ${duration(forMs)} (${count(attrs.backoff, 'retry', 'retries')})`,
       confidence: CONFIDENCE.connectTimeout,
       recommendations: pathAdvice(flow),
     };

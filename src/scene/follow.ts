@@ -133,10 +133,7 @@ function followTcp(walk: Walk, thread: Thread, wait: EventOf<'wait.tcp'>, path: 
     kind: 'symptom',
     scene: 'NetworkStall',
     subScene: 'PeerSlow',
-    summary: `${waitNote(thread)} ${remote}; the path shows no fault from here (nothing is unacked)`.replace(
-      'its peer 1',
-      '1',
-    ),
+    summary: `${waitNote(thread)} ${remote}; the path shows no fault from here (nothing is unacked)`,
     needs: `what the process behind ${remote} waits for: ask the agent there`,
     confidence: CONFIDENCE.waitsForRemotePeer,
     links: [own],
@@ -191,6 +188,7 @@ function followChildren(walk: Walk, thread: Thread, path: readonly Step[]): Outc
   let running = false;
   let first: Outcome | undefined;
   for (const child of children) {
+    if (walk.exhausted) break;
     const end = walk.process(child, path);
     if (end.kind === 'fault' && end.fault.strength === 'hard') {
       return { ...end, links: [waitLink(thread, child), ...end.links] };

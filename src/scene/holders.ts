@@ -3,12 +3,9 @@ import type { ProcessNode, Thread } from '../graph/model.js';
 import { CONFIDENCE, DISCOUNT } from './confidence.js';
 import type { Fault, Link, Outcome } from './finding.js';
 import { waitFact } from './finding.js';
-import { extend, holdersOf, waitLink } from './links.js';
+import { extend, holdersOf, MAX_HOLDERS, waitLink } from './links.js';
 import type { Step, Walk } from './walk.js';
 import { waitNote, who } from './words.js';
-
-/** Beyond this many holders none is followed: it is a crowd, not a culprit. */
-const MAX_HOLDERS = 16;
 
 /**
  * @param fallback what is wrong with the object itself (a closed window), for when its holder shows
@@ -65,6 +62,7 @@ function severalHolders(
 ): Outcome {
   if (holders.length <= MAX_HOLDERS) {
     for (const holder of holders) {
+      if (walk.exhausted) break;
       const end = walk.process(holder, path);
       if (end.kind !== 'fault' || end.fault.strength !== 'hard' || end.fault.subScene === 'Deadlock')
         continue;
@@ -93,6 +91,7 @@ function selfHeld(walk: Walk, thread: Thread, own: Link, path: readonly Step[]):
   );
   if (busy) return { kind: 'running', links: [own] };
   for (const other of process.threads.values()) {
+    if (walk.exhausted) break;
     if (other === thread || path.some((step) => step.thread === other)) continue;
     const end = walk.thread(other, path);
     if (end.kind === 'fault' && end.fault.strength === 'hard') return { ...end, links: [own, ...end.links] };

@@ -8,6 +8,9 @@ import { waitNote } from './words.js';
 /** Below this a wait says nothing: a healthy pipeline waits all the time. */
 export const STUCK_MS = 1_000;
 
+/** Beyond this many holders none is followed: it is a crowd, not a culprit. */
+export const MAX_HOLDERS = 16;
+
 /** The link from a thread's process to what the thread waits on. */
 export function waitLink(thread: Thread, to: GraphNode): Link {
   return {
@@ -55,7 +58,7 @@ export function extend(
     case 'running':
     case 'by-design':
     case 'unknown': {
-      const fault = soft(end.kind);
+      const fault = end.kind === 'unknown' && end.cutOff === true ? undefined : soft(end.kind);
       if (fault === undefined) return { ...end, links: [...links, ...end.links] };
       return { kind: 'fault', fault, links: [...links, ...end.links] };
     }

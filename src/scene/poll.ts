@@ -4,7 +4,7 @@ import type { Thread } from '../graph/model.js';
 import { DISCOUNT } from './confidence.js';
 import type { Outcome } from './finding.js';
 import { waitedMs, waitFact } from './finding.js';
-import { holdersOf, moving, waitLink } from './links.js';
+import { holdersOf, MAX_HOLDERS, moving, waitLink } from './links.js';
 import { flowFault } from './flow.js';
 import { crashFault } from './crash.js';
 import { haltFault } from './halt.js';
@@ -39,7 +39,9 @@ export function followPoll(
         links: [own, toMember],
       };
     }
-    for (const holder of holdersOf(node)) {
+    const holders = holdersOf(node);
+    if (holders.length > MAX_HOLDERS) continue;
+    for (const holder of holders) {
       if (holder === thread.process) continue;
       const fault = haltFault(holder, walk.now) ?? crashFault(holder);
       if (fault === undefined) continue;

@@ -19,7 +19,7 @@ import { haltFault } from './halt.js';
 import { duration, who } from './words.js';
 
 const MAX_DEPTH = 24;
-const MAX_STEPS = 2_000;
+const MAX_STEPS = 1_000;
 /** Of one process's threads, how many are followed; the longest waits first. */
 const MAX_THREADS = 128;
 /** A CPU share above this is progress, whatever some threads sleep in. */
@@ -38,6 +38,10 @@ type FaultOutcome = Extract<Outcome, { kind: 'fault' }>;
 export class Walk {
   readonly graph: StateGraph;
   readonly now: number;
+  readonly #orders = new Map<ProcessNode, readonly Thread[]>();
+  /** Outcomes that hold wherever the walk came from: nothing below them led back or was cut off. */
+  readonly #settled = new Map<ProcessNode, Outcome>();
+  #ledBack = false;
   #steps = 0;
 
   constructor(graph: StateGraph) {
@@ -45,43 +49,70 @@ export class Walk {
     this.now = graph.now;
   }
 
+  /** The budget is spent: whoever still has alternatives to try need not. */
+  get exhausted(): boolean {
+    return this.#steps > MAX_STEPS;
+  }
+
   /**
    * Why `process` makes no progress. `thread`: the one that matters (it holds the lock, it is
    * joined); else all of them, the main thread first.
    */
   process(process: ProcessNode, path: readonly Step[], thread?: Thread): Outcome {
-    if (++this.#steps > MAX_STEPS || path.length > MAX_DEPTH) {
-      return unknown(
-        `the chain goes on past ${who(process)}`,
-        'a shorter chain: ask for a process nearer its end',
-      );
-    }
+    if (++this.#steps > MAX_STEPS || path.length > MAX_DEPTH) return this.#tooFar(process);
     const crash = crashFault(process);
     if (crash !== undefined) return { kind: 'fault', fault: crash, links: [] };
     if (process.exit !== undefined) return { kind: 'by-design', what: 'has ended', links: [] };
     const halt = haltFault(process, this.now);
     if (halt !== undefined) return { kind: 'fault', fault: halt, links: [] };
     const cycle = deadlockFault(process, path, thread, this.now);
-    if (cycle !== undefined) return { kind: 'fault', fault: cycle, links: [] };
+    if (cycle !== undefined) {
+      this.#ledBack = true;
+      return { kind: 'fault', fault: cycle, links: [] };
+    }
     if (thread !== undefined) return this.thread(thread, path);
     // Back where we came from, and no deadlock: what it waits for elsewhere is being followed already.
     if (path.some((step) => step.process === process)) {
+      this.#ledBack = true;
       return unknown(`${who(process)} is where the chain came from`, 'which of its threads should act');
     }
-    return this.#allThreads(process, path);
+    const known = this.#settled.get(process);
+    if (known !== undefined) return known;
+    const elsewhere = this.#ledBack;
+    this.#ledBack = false;
+    const outcome = this.#allThreads(process, path);
+    if (!this.#ledBack) this.#settled.set(process, outcome);
+    this.#ledBack ||= elsewhere;
+    return outcome;
   }
 
   /** What one thread waits for, to the end. */
   thread(thread: Thread, path: readonly Step[]): Outcome {
+    if (++this.#steps > MAX_STEPS) return this.#tooFar(thread.process);
     const here: Step = { process: thread.process, thread };
     return followWait(this, thread, [...path, here]);
   }
 
   /** All outcomes of a process's threads that are causes, strongest first; for ranking several. */
   faults(process: ProcessNode, path: readonly Step[]): readonly FaultOutcome[] {
-    return this.#order(process)
-      .map((thread) => this.#lossy(thread) ?? this.thread(thread, path))
-      .filter((outcome) => outcome.kind === 'fault');
+    const found: FaultOutcome[] = [];
+    for (const thread of this.#order(process)) {
+      if (this.exhausted) break;
+      const outcome = this.#lossy(thread) ?? this.thread(thread, path);
+      if (outcome.kind === 'fault') found.push(outcome);
+    }
+    return found;
+  }
+
+  #tooFar(process: ProcessNode): Outcome {
+    this.#ledBack = true;
+    return {
+      ...unknown(
+        `the chain goes on past ${who(process)}`,
+        'a shorter chain: ask for a process nearer its end',
+      ),
+      cutOff: true,
+    };
   }
 
   #allThreads(process: ProcessNode, path: readonly Step[]): Outcome {
@@ -117,6 +148,7 @@ export class Walk {
     let symptom: Outcome | undefined;
     let busy = false;
     for (const thread of siblings) {
+      if (this.exhausted) break;
       const outcome = this.#lossy(thread) ?? this.thread(thread, path);
       if (outcome.kind === 'fault' && isDeadlock(outcome.fault)) return outcome;
       if (progress) continue;
@@ -155,15 +187,19 @@ export class Walk {
 
   /** Main thread first, then the longest waits. */
   #order(process: ProcessNode): readonly Thread[] {
+    const known = this.#orders.get(process);
+    if (known !== undefined) return known;
     const main = process.threads.get(process.pid);
     const others = [...process.threads.values()].filter((thread) => thread !== main);
     others.sort((a, b) => a.wait.attrs.since - b.wait.attrs.since || a.tid - b.tid);
     const kept = others.slice(0, MAX_THREADS);
-    return main === undefined ? kept : [main, ...kept];
+    const order = main === undefined ? kept : [main, ...kept];
+    this.#orders.set(process, order);
+    return order;
   }
 }
 
-function unknown(summary: string, needs: string): Outcome {
+function unknown(summary: string, needs: string): Extract<Outcome, { kind: 'unknown' }> {
   return { kind: 'unknown', summary, needs, links: [] };
 }
 

@@ -14,10 +14,10 @@ export function duration(ms: number): string {
 }
 
 /** `1,234 bytes`. */
-export function count(n: number, what: string): string {
+export function count(n: number, what: string, plural = `${what}s`): string {
   // toLocaleString would load ICU: 17 ms in a command that has 100.
   const digits = String(n).replace(/\B(?=(\d{3})+$)/g, ',');
-  return `${digits} ${n === 1 ? what : `${what}s`}`;
+  return `${digits} ${n === 1 ? what : plural}`;
 }
 
 /** `4242 (python3)`. */

@@ -17,13 +17,8 @@ t.before(async () => {
 
 /** `flow:…` of a connection as the workload printed it: from its own end, or as the other end sees it. */
 function flowOf(conn: Truth, end: 'own' | 'other' = 'own'): string {
-  const [local, remote] = [bare(conn.text('local')), bare(conn.text('remote'))];
+  const [local, remote] = [conn.text('local'), conn.text('remote')];
   return end === 'own' ? `flow:${local}-${remote}` : `flow:${remote}-${local}`;
-}
-
-/** IPv6 endpoints are bracketed in both; the workload's IPv4 ones are as they are. */
-function bare(endpoint: string): string {
-  return endpoint;
 }
 
 interface Training {
@@ -108,7 +103,7 @@ t.test('a connect that nobody answers is the cause while it lasts, and an event 
   const client = await world.start('a', 'tcp_client', { host: world.b.ipv4, port }, options);
   const answer = await untilWhy(agent, client.pid, (a) => a.verdict === 'cause-found', { what: 'connect' });
   t.match(brief(answer), { scene: 'NetworkStall', subScene: 'PathDown', rootType: 'flow' });
-  t.ok(answer.rootCause?.node.endsWith(`-${world.b.ipv4}:${port}`), answer.rootCause?.node);
+  t.ok(answer.rootCause?.node.endsWith(`-${world.b.ipv4}:${port}`), 'with the address that does not answer');
   t.match(answer.summary, 'SYN');
   const failed = await stream.find(
     (event) => event.type === 'transport.connect_failed' && event.entity.endsWith(`-${world.b.ipv4}:${port}`),

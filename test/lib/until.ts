@@ -1,6 +1,9 @@
 /** Waiting for a condition instead of for a time. */
 import { setTimeout as sleep } from 'node:timers/promises';
 
+/** On a machine many times slower than hardware (an emulated one) every deadline is stretched by this. */
+const PATIENCE = Number(process.env.XCTL_TEST_PATIENCE ?? 1);
+
 export interface UntilOptions {
   readonly timeoutMs: number;
   /** What is waited for; the error says so: `timed out after 5000 ms waiting for <what>`. */
@@ -20,7 +23,8 @@ export async function until<T>(
   condition: () => T | Promise<T>,
   options: UntilOptions,
 ): Promise<Exclude<T, undefined | null | false>> {
-  const deadline = performance.now() + options.timeoutMs;
+  const timeoutMs = options.timeoutMs * PATIENCE;
+  const deadline = performance.now() + timeoutMs;
   let last: unknown;
   for (;;) {
     try {
@@ -35,7 +39,7 @@ export async function until<T>(
     }
     if (performance.now() >= deadline) {
       throw new Error(
-        `timed out after ${options.timeoutMs} ms waiting for ${options.what}`,
+        `timed out after ${timeoutMs} ms waiting for ${options.what}`,
         last === undefined ? undefined : { cause: last },
       );
     }

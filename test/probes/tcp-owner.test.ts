@@ -30,9 +30,9 @@ interface Stall {
 async function serveAll(world: World, host: string): Promise<Stall[]> {
   return Promise.all(
     MODES.map(async (mode) => {
-      const server = await world.start('b', 'tcp_server', { host, mode, do: 'source', rate: 20_000 });
+      const server = await world.start('b', 'tcp_server', { host, mode, do: 'source', rate: 2_000 });
       const port = (await server.ready('listen')).number('port');
-      const client = await world.start('a', 'tcp_client', { host, port, do: 'send', rate: 20_000 });
+      const client = await world.start('a', 'tcp_client', { host, port, do: 'send', rate: 2_000 });
       await client.ready('conn');
       await server.ready('conn');
       return { name: `${mode} ${host.includes(':') ? 'IPv6' : 'IPv4'}`, server, client, port };
@@ -200,7 +200,11 @@ t.test('where senders are only seen when send(2) returns', async (t) => {
     const kernel = { load: () => c.kernel.load('tcp_late') };
     return new TcpProbe({ ...c, kernel }, new FlowTable());
   });
-  t.match(rig.probe.checks()[0], { status: 'degraded', detail: /send\(2\)/ });
+  if (rig.kernel.programs.some((p) => p.slot === 'send' && !p.attached)) {
+    t.comment('this kernel has no tracepoint sock_send_length');
+    return;
+  }
+  t.match(rig.probe.checks().at(-1), { status: 'degraded', detail: /send\(2\)/ });
   const { client, server, lport } = await connect(t, world);
   const rport = (await rig.event('transport.connect', (e) => e.attrs.lport === lport)).attrs.rport;
   await world.drop();
