@@ -30,7 +30,7 @@ struct {
 /* Rare and never repeated (exit, OOM kill): a storm in the other ring cannot push them out. */
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, 256 * 1024);
+	__uint(max_entries, 512 * 1024);
 } xctl_critical SEC(".maps");
 
 struct {

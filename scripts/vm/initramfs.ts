@@ -65,9 +65,7 @@ function moduleFiles(modules: string): string[] {
     if (path === undefined || needs === undefined) continue;
     deps.set(nameOf(path), { path, needs: needs.split(' ').filter((need) => need !== '') });
   }
-  const builtin = new Set(
-    readFileSync(join(modules, 'modules.builtin'), 'utf8').split('\n').map(nameOf),
-  );
+  const builtin = new Set(readFileSync(join(modules, 'modules.builtin'), 'utf8').split('\n').map(nameOf));
   const found = new Set<string>();
   const add = (name: string): void => {
     const module = deps.get(name);

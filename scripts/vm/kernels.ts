@@ -108,11 +108,7 @@ async function mirrors(signal: AbortSignal): Promise<string[]> {
 }
 
 async function download(aptOptions: readonly string[], to: string, signal: AbortSignal): Promise<void> {
-  const shown = await output(
-    'apt-cache',
-    [...aptOptions, 'show', '--no-all-versions', META_PACKAGE],
-    signal,
-  );
+  const shown = await output('apt-cache', [...aptOptions, 'show', '--no-all-versions', META_PACKAGE], signal);
   const [, name, version] = /^Depends:.*?\b(linux-image-\S+) \(= (\S+)\)/m.exec(shown) ?? [];
   if (name === undefined || version === undefined)
     throw new Error(`${META_PACKAGE} names no kernel package:\n${shown}`);

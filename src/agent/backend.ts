@@ -108,7 +108,9 @@ export class Backend implements AgentBackend {
   #unanswered(asked: number, tgid: number): XctlError {
     if (processOfThread(tgid) === undefined) return new NoProcessError(notFound(asked, false));
     const missing = this.#sight().missing ?? 'it has only just started, or is a thread of the kernel';
-    return new RefusedError(`process ${asked} is there, but nothing is known of it (${missing}); see xctl doctor`);
+    return new RefusedError(
+      `process ${asked} is there, but nothing is known of it (${missing}); see xctl doctor`,
+    );
   }
 
   /** `missing`: the first probe that does not run, with the reason; `blind`: the same, when none runs. */
@@ -117,7 +119,9 @@ export class Backend implements AgentBackend {
     const down = probes.find(({ status }) => status === 'failed' || status === 'off');
     if (down === undefined) return {};
     const missing = `${down.name}: ${down.detail}`;
-    const seesSome = probes.some(({ name, status }) => name !== 'kernel' && (status === 'ok' || status === 'degraded'));
+    const seesSome = probes.some(
+      ({ name, status }) => name !== 'kernel' && (status === 'ok' || status === 'degraded'),
+    );
     return seesSome ? { missing } : { missing, blind: missing };
   }
 

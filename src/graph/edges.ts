@@ -1,4 +1,4 @@
-/** Edges: adding finds an equal one first, removing costs O(1) by swapping with the last. */
+/** Edges: an equal one is found before another is added, removing costs O(1) by swapping with the last. */
 import type { Edge, EdgeKind, Fact, GraphNode } from './model.js';
 
 /** How many edges of each kind there are. */
@@ -23,15 +23,15 @@ export class EdgeSet {
     return edge;
   }
 
-  /** The same edge again keeps its `since`: O(out-degree of `from`). */
-  upsert(kind: EdgeKind, from: GraphNode, to: GraphNode, event: Fact, tid?: number): Edge {
+  /** The same edge again keeps its `since`: O(out-degree of `from`). undefined: there is none yet. */
+  refresh(kind: EdgeKind, from: GraphNode, to: GraphNode, event: Fact, tid?: number): Edge | undefined {
     for (const edge of from.out) {
       if (edge.to === to && edge.kind === kind && edge.tid === tid) {
         edge.event = event;
         return edge;
       }
     }
-    return this.add(kind, from, to, event.ts, event, tid);
+    return undefined;
   }
 
   remove(edge: Edge): void {

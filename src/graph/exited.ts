@@ -1,5 +1,5 @@
 /**
- * Processes that ended, ten minutes of them, in 48 bytes each: a node that runs a thousand short
+ * Processes that ended, ten minutes of them, in 48 bytes each, found by pid: a node that runs a thousand short
  * commands a second would otherwise hold 600,000 objects. Typed arrays are touched only as they
  * fill, so an idle node pays nothing for the capacity.
  */
@@ -15,6 +15,8 @@ export interface ExitedRecord {
 }
 
 const COMM_BYTES = 16;
+/** Pids are given out in order, so that their low bits spread well. */
+const BUCKETS = 1 << 16;
 
 /** A ring: the oldest record gives way when it is full. */
 export class ExitedStore {
@@ -25,6 +27,9 @@ export class ExitedStore {
   readonly #start: Float64Array;
   readonly #exitTs: Float64Array;
   readonly #comm: Buffer;
+  /** Newest slot of a bucket, and the one before it in the same bucket, each plus one; 0 for none. */
+  readonly #newest = new Int32Array(BUCKETS);
+  readonly #older: Int32Array;
   #next = 0;
   #size = 0;
   #overwritten = 0;
@@ -36,6 +41,7 @@ export class ExitedStore {
     this.#status = new Uint32Array(capacity);
     this.#start = new Float64Array(capacity);
     this.#exitTs = new Float64Array(capacity);
+    this.#older = new Int32Array(capacity);
     this.#comm = Buffer.alloc(capacity * COMM_BYTES);
   }
 
@@ -62,15 +68,31 @@ export class ExitedStore {
     this.#exitTs[at] = record.exitTs;
     this.#comm.fill(0, at * COMM_BYTES, (at + 1) * COMM_BYTES);
     this.#comm.write(record.comm, at * COMM_BYTES, COMM_BYTES);
+    const bucket = record.pid % BUCKETS;
+    this.#older[at] = this.#newest[bucket] ?? 0;
+    this.#newest[bucket] = at + 1;
     this.#next = (at + 1) % this.#capacity;
   }
 
-  /** The newest record of `pid` that ended after `afterTs`. Walks backwards: questions are rare. */
+  /** The newest record of `pid` that ended at `afterTs` or later. */
   find(pid: number, afterTs: number): ExitedRecord | undefined {
-    for (let back = 1; back <= this.#size; back++) {
-      const at = (this.#next - back + this.#capacity) % this.#capacity;
-      if (this.#at(this.#exitTs, at) < afterTs) return undefined;
-      if (this.#pid[at] === pid) return this.#record(at);
+    const at = this.#newestOf(pid, (slot) => this.#at(this.#exitTs, slot) >= afterTs);
+    return at === undefined ? undefined : this.#record(at);
+  }
+
+  /** Whether this very process is known to have ended. */
+  has(pid: number, start: number): boolean {
+    return this.#newestOf(pid, (slot) => this.#start[slot] === start) !== undefined;
+  }
+
+  #newestOf(pid: number, matches: (slot: number) => boolean): number | undefined {
+    let age = -1;
+    for (let at = (this.#newest[pid % BUCKETS] ?? 0) - 1; at >= 0; at = (this.#older[at] ?? 0) - 1) {
+      // A slot that was used again is younger than the one that leads to it: the rest is gone, too.
+      const older = (this.#next - 1 - at + this.#capacity) % this.#capacity;
+      if (older <= age) return undefined;
+      age = older;
+      if (this.#pid[at] === pid && matches(at)) return at;
     }
     return undefined;
   }

@@ -77,7 +77,8 @@ export interface ProcessNode extends NodeBase {
   job: JobAttrs | undefined;
   exit: { readonly ts: number; readonly attrs: ExitAttrs; readonly fact: Fact } | undefined;
   oomKill: Fact | undefined;
-  readonly threads: Map<number, Thread>;
+  /** By tid; NO_THREADS until one is sampled, since most processes end before. */
+  threads: Map<number, Thread>;
   threadCount: number;
   children: Set<ProcessNode> | undefined;
   /** CPU time gained between the last two passes, as a share of one core. */
@@ -85,6 +86,9 @@ export interface ProcessNode extends NodeBase {
   cpuGainMs: number;
   cpuSinceTs: number;
 }
+
+/** Shared by all processes without sampled threads; nothing is ever put into it (graph/waits.ts). */
+export const NO_THREADS: Map<number, Thread> = new Map();
 
 /** What is wrong with a flow, as of its last event. */
 export interface FlowTrouble {

@@ -2,7 +2,7 @@
 import type { EventOf, ExitAttrs, ProcessAttrs, ProcessRef } from '../events/event.js';
 import { processId } from '../events/ids.js';
 import { statusOf } from '../util/signals.js';
-import type { ProcessNode } from './model.js';
+import { NO_THREADS, type ProcessNode } from './model.js';
 import { factOf, type StateGraph } from './state-graph.js';
 
 type ProcessEvent =
@@ -16,25 +16,47 @@ type ProcessEvent =
 export function applyProcess(graph: StateGraph, event: ProcessEvent): void {
   if (event.pid === undefined) return;
   const ref = { pid: event.pid, start: event.attrs.start };
-  const node = ensureProcess(graph, ref, event.attrs.comm, event.ts);
+  const node = ensureProcess(graph, ref, event.attrs.comm, event.ts, event.entity);
   if (node === undefined) return;
-  describe(graph, node, event.attrs);
-  if (event.type === 'process.exec') forgetWaits(graph, node);
-  if (event.type === 'process.oom_kill') node.oomKill = factOf(event);
-  if (event.type === 'process.exit') exit(graph, node, event);
+  switch (event.type) {
+    case 'process.fork':
+      node.uid = event.attrs.uid;
+      adopt(graph, node, event.attrs);
+      return;
+    case 'process.exec':
+      node.comm = event.attrs.comm;
+      node.uid = event.attrs.uid;
+      node.cmdline = event.attrs.cmdline;
+      if (node.ppid !== event.attrs.ppid) adopt(graph, node, event.attrs);
+      forgetWaits(graph, node);
+      return;
+    case 'process.oom_kill':
+      describe(graph, node, event.attrs);
+      node.oomKill = factOf(event);
+      return;
+    case 'process.exit':
+      node.comm = event.attrs.comm;
+      exit(graph, node, event);
+      return;
+    case 'process.seen':
+    case 'process.info':
+      describe(graph, node, event.attrs);
+      return;
+  }
 }
 
 /**
  * The node of (pid, start). A process with the same pid and an older start has ended, even if its
- * exit was lost; an event about such an older one is counted as stale and makes nothing.
+ * exit was lost; an event about such an older one, or about one that has ended, is counted as stale
+ * and makes nothing.
  */
 export function ensureProcess(
   graph: StateGraph,
   ref: ProcessRef,
   comm: string,
   ts: number,
+  id = processId(ref.pid),
 ): ProcessNode | undefined {
-  const id = processId(ref.pid);
   const known = graph.nodes.get(id);
   if (known?.type === 'process') {
     if (known.start === ref.start) {
@@ -46,6 +68,10 @@ export function ensureProcess(
       return undefined;
     }
     retire(graph, known, ts);
+  } else if (graph.exited.has(ref.pid, ref.start)) {
+    // A socket outlives its owner, a sample may be older than an exit.
+    graph.stale++;
+    return undefined;
   }
   return graph.insert<ProcessNode>({
     id,
@@ -62,7 +88,7 @@ export function ensureProcess(
     job: undefined,
     exit: undefined,
     oomKill: undefined,
-    threads: new Map(),
+    threads: NO_THREADS,
     threadCount: 0,
     children: undefined,
     cpuShare: 0,
@@ -83,27 +109,31 @@ function describe(graph: StateGraph, node: ProcessNode, attrs: ProcessAttrs): vo
   if (attrs.containerId !== undefined) node.containerId = attrs.containerId;
   if (attrs.podUid !== undefined) node.podUid = attrs.podUid;
   if (attrs.job !== undefined) node.job = attrs.job;
-  if (attrs.ppid !== undefined && attrs.ppid !== node.ppid) {
-    graph.process(node.ppid)?.children?.delete(node);
-    node.ppid = attrs.ppid;
-    const parent = graph.process(attrs.ppid);
-    if (parent !== undefined) {
-      parent.children ??= new Set();
-      parent.children.add(node);
-    }
-  }
+  adopt(graph, node, attrs);
+}
+
+/** Whose child it is; a parent may have ended, and its pid may belong to a younger process by now. */
+function adopt(graph: StateGraph, node: ProcessNode, attrs: ProcessAttrs): void {
+  if (attrs.ppid === undefined) return;
+  if (attrs.ppid !== node.ppid) graph.process(node.ppid)?.children?.delete(node);
+  node.ppid = attrs.ppid;
+  const parent = graph.process(attrs.ppid);
+  if (parent === undefined || (attrs.parentStart ?? parent.start) !== parent.start) return;
+  parent.children ??= new Set();
+  parent.children.add(node);
 }
 
 function exit(graph: StateGraph, node: ProcessNode, event: EventOf<'process.exit'>): void {
-  const fact = factOf(event);
-  node.exit = { ts: event.ts, attrs: event.attrs, fact };
+  if (node.ppid === 0) node.ppid = event.attrs.ppid ?? 0;
   forgetWaits(graph, node);
   // Its descriptors are closed and its parent's wait is over: none of these is true any more.
   graph.edges.removeAll(node);
   if (isUnremarkable(node, event.attrs)) {
     keepCompact(graph, node, event.ts, statusOf(event.attrs));
     graph.drop(node);
+    return;
   }
+  node.exit = { ts: event.ts, attrs: event.attrs, fact: factOf(event) };
 }
 
 /** Ended well and of no job: 48 bytes are enough to answer for it. */
@@ -132,5 +162,5 @@ function forgetWaits(graph: StateGraph, node: ProcessNode): void {
     for (const edge of thread.edges) graph.edges.remove(edge);
     graph.threadsByTid.delete(thread.tid);
   }
-  node.threads.clear();
+  node.threads = NO_THREADS;
 }

@@ -10,7 +10,16 @@ import { processId } from '../events/ids.js';
 import { assertNever } from '../util/errors.js';
 import { EdgeSet } from './edges.js';
 import { ExitedStore } from './exited.js';
-import type { Fact, GraphNode, NodeType, ProcessNode, ResourceNode, Thread } from './model.js';
+import type {
+  Edge,
+  EdgeKind,
+  Fact,
+  GraphNode,
+  NodeType,
+  ProcessNode,
+  ResourceNode,
+  Thread,
+} from './model.js';
 import { RESOURCE_PREFIXES } from './model.js';
 import { applyProcess } from './process.js';
 import { applyTransport, newFlow } from './transport.js';
@@ -44,8 +53,10 @@ export interface GraphStats {
   readonly stale: number;
 }
 
-/** Nodes looked at for ageing in each pass: bounds the work of one event. */
+/** Nodes looked at for ageing at a time: bounds the work of one event. */
 const SWEEP_NODES = 4_000;
+/** Event time between two of these. */
+const SWEEP_EVERY_MS = 1_000;
 
 export class StateGraph {
   readonly limits: GraphLimits;
@@ -59,6 +70,9 @@ export class StateGraph {
   /** Time of the last complete pass over the threads. */
   passTs = 0;
   stale = 0;
+  /** Time of the event that is being applied. */
+  #eventTs = 0;
+  #sweptTs = 0;
   #expired = 0;
   #evictedNodes = 0;
   #evictedEdges = 0;
@@ -71,7 +85,9 @@ export class StateGraph {
   }
 
   apply(event: Event): void {
+    this.#eventTs = event.ts;
     if (event.ts > this.now) this.now = event.ts;
+    if (this.now - this.#sweptTs >= SWEEP_EVERY_MS) this.#age();
     switch (event.type) {
       case 'transport.state':
       case 'transport.retransmit':
@@ -117,7 +133,6 @@ export class StateGraph {
         return;
       case 'wait.pass':
         applyPass(this, event);
-        this.#age();
         return;
       case 'custom':
         return;
@@ -186,6 +201,13 @@ export class StateGraph {
     return false;
   }
 
+  /** The edge, its fact refreshed if it was there; undefined when the graph is full. */
+  connect(kind: EdgeKind, from: GraphNode, to: GraphNode, fact: Fact, tid?: number): Edge | undefined {
+    const known = this.edges.refresh(kind, from, to, fact, tid);
+    if (known !== undefined) return known;
+    return this.mayAddEdge() ? this.edges.add(kind, from, to, fact.ts, fact, tid) : undefined;
+  }
+
   drop(node: GraphNode): void {
     this.edges.removeAll(node);
     if (node.type === 'process') {
@@ -209,8 +231,9 @@ export class StateGraph {
     };
   }
 
-  /** A slice of the nodes a pass, so that no single event pays for the whole graph. */
+  /** A slice of the nodes a second, so that no single event pays for the whole graph. */
   #age(): void {
+    this.#sweptTs = this.now;
     const before = this.now - this.limits.keepMs;
     for (let i = 0; i < SWEEP_NODES; i++) {
       const next = this.#sweep.next();
@@ -218,11 +241,16 @@ export class StateGraph {
         this.#sweep = this.nodes.values();
         return;
       }
-      if (isOver(next.value) && next.value.lastTs < before) {
+      if (next.value.lastTs < before && (isOver(next.value) || this.#isUnseen(next.value, before))) {
         this.drop(next.value);
         this.#expired++;
       }
     }
+  }
+
+  /** Passes see every thread that lives, and none of this process: its exit was lost. */
+  #isUnseen(node: GraphNode, before: number): boolean {
+    return node.type === 'process' && node.threads.size === 0 && this.passTs >= before;
   }
 
   /** The limit is reached: what is over goes before its time. */
@@ -234,7 +262,8 @@ export class StateGraph {
         next = this.#sweep.next();
       }
       if (next.done === true) return false;
-      if (isOver(next.value)) {
+      // What this very event touches is about to get edges.
+      if (isOver(next.value) && next.value.lastTs < this.#eventTs) {
         this.drop(next.value);
         this.#evictedNodes++;
         return true;

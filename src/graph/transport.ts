@@ -130,10 +130,9 @@ function set(graph: StateGraph, node: FlowNode, kind: FlowTrouble['kind'], since
   node.trouble = { kind, since: Math.min(known?.since ?? since, since), fact: better };
   if (node.attrs === undefined) return;
   const peer = graph.node(peerId(node.attrs.remote), fact.ts);
-  if (peer !== undefined && graph.mayAddEdge()) {
-    peer.lastTs = fact.ts;
-    graph.edges.upsert('BlockedBy', node, peer, fact);
-  }
+  if (peer === undefined) return;
+  peer.lastTs = fact.ts;
+  graph.connect('BlockedBy', node, peer, fact);
 }
 
 function clear(graph: StateGraph, node: FlowNode, ts: number): void {

@@ -1,7 +1,15 @@
 /** wait.* events: what each thread waits for, who holds it, and which threads are still there. */
 import type { EventOf } from '../events/event.js';
 import { processId } from '../events/ids.js';
-import type { Edge, Fact, GraphNode, ProcessNode, Thread, ThreadWait } from './model.js';
+import {
+  type Edge,
+  type Fact,
+  type GraphNode,
+  NO_THREADS,
+  type ProcessNode,
+  type Thread,
+  type ThreadWait,
+} from './model.js';
 import { ensureProcess } from './process.js';
 import { factOf, isResource, type StateGraph } from './state-graph.js';
 import { sampleFlow } from './transport.js';
@@ -43,8 +51,9 @@ export function applyHolders(graph: StateGraph, event: EventOf<'wait.holders'>):
   const keep = new Set<Edge>();
   for (const holder of event.attrs.holders) {
     const process = ensureProcess(graph, holder, holder.comm, event.ts);
-    if (process === undefined || process.exit !== undefined || !graph.mayAddEdge()) continue;
-    keep.add(graph.edges.upsert('BlockedBy', node, process, fact));
+    if (process === undefined || process.exit !== undefined) continue;
+    const edge = graph.connect('BlockedBy', node, process, fact);
+    if (edge !== undefined) keep.add(edge);
   }
   for (let i = node.out.length - 1; i >= 0; i--) {
     const edge = node.out[i];
@@ -93,6 +102,7 @@ function threadOf(graph: StateGraph, process: ProcessNode, event: ThreadWait): T
     recentFlow: '',
     recentShare: 0,
   };
+  if (process.threads === NO_THREADS) process.threads = new Map();
   process.threads.set(tid, thread);
   graph.threadsByTid.set(tid, thread);
   return thread;
@@ -161,9 +171,9 @@ function touch(graph: StateGraph, event: ThreadWait, fact: Fact): readonly Graph
     case 'wait.lock': {
       const node = graph.resource(event.entity, event.ts);
       const owner = graph.threadsByTid.get(event.attrs.ownerTid)?.process ?? ownProcess(graph, event);
-      if (node !== undefined && owner !== undefined && graph.mayAddEdge()) {
+      if (node !== undefined && owner !== undefined) {
         node.lastTs = event.ts;
-        const edge = graph.edges.upsert('BlockedBy', node, owner, fact, event.attrs.ownerTid);
+        const edge = graph.connect('BlockedBy', node, owner, fact, event.attrs.ownerTid);
         for (const old of [...node.out]) if (old !== edge) graph.edges.remove(old);
       }
       return present(node);

@@ -62,6 +62,31 @@ export function readText(view: DataView, at: number, length: number): string {
   return decodeText(bytes, at, end);
 }
 
+/** A process's name is one of a few hundred; the same 16 bytes give the same string. */
+const COMM_SLOTS = 512;
+const commWords = new Uint32Array(COMM_SLOTS * 4);
+const comms: string[] = new Array(COMM_SLOTS).fill('');
+
+/** `char comm[16]`: as readText, without a new string for a name that was read before. */
+export function readComm(view: DataView, at: number): string {
+  const a = view.getUint32(at, true);
+  const b = view.getUint32(at + 4, true);
+  const c = view.getUint32(at + 8, true);
+  const d = view.getUint32(at + 12, true);
+  const slot = (Math.imul(a ^ Math.imul(b, 31) ^ Math.imul(c, 131) ^ d, 0x9e3779b1) >>> 23) % COMM_SLOTS;
+  const i = slot * 4;
+  if (commWords[i] === a && commWords[i + 1] === b && commWords[i + 2] === c && commWords[i + 3] === d) {
+    return comms[slot] ?? '';
+  }
+  commWords[i] = a;
+  commWords[i + 1] = b;
+  commWords[i + 2] = c;
+  commWords[i + 3] = d;
+  const text = readText(view, at, 16);
+  comms[slot] = text;
+  return text;
+}
+
 /** Words separated by NUL; only the NULs at the end are cut. */
 export function readWords(view: DataView, at: number, length: number): string {
   const bytes = bytesOf(view);

@@ -29,7 +29,7 @@ export interface KernelOptions {
   readonly signal?: AbortSignal;
   /** Types of the running kernel, where it does not carry them itself. */
   readonly btfPath?: string;
-  /** Bytes of the rings, powers of two and multiples of a page; 2 MiB and 256 KiB. */
+  /** Bytes of the rings, powers of two and multiples of a page; 2 MiB and 512 KiB. */
   readonly eventsBytes?: number;
   readonly criticalBytes?: number;
   /** Another libbpf than `libbpf.so.1`. */
@@ -37,7 +37,7 @@ export interface KernelOptions {
 }
 
 const EVENTS_BYTES = 2 * 1024 * 1024;
-const CRITICAL_BYTES = 256 * 1024;
+const CRITICAL_BYTES = 512 * 1024;
 
 export class Kernel {
   /** Facts by the thousand. */

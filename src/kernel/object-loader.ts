@@ -10,6 +10,7 @@ import { NativeError } from '../util/errors.js';
 import type { Log } from '../util/log.js';
 import type { Hooks } from './hooks.js';
 import { type Choice, Ladder, type Refusal } from './ladder.js';
+import { missingFeature } from './missing-feature.js';
 import { OpenObject, type SharedMaps } from './object.js';
 import { slotsOf } from './slots.js';
 
@@ -119,8 +120,20 @@ class ObjectLoader {
 
   #giveUp(code: number, lines: readonly PrintedLine[]): never {
     for (const line of lines) this.#log.warn(line.text, { object: this.#path });
-    const why = lines.findLast((l) => l.level === 'warn')?.text;
+    const text = lines.map((line) => line.text).join('\n');
+    const why =
+      missingFeature(text, (map) => this.#mapType(map)) ?? lines.findLast((l) => l.level === 'warn')?.text;
     throw bpfError(`bpf_object__load ${this.#path}`, code, why);
+  }
+
+  #mapType(name: string): number | undefined {
+    const object = this.#open();
+    try {
+      const map = object.maps.get(name);
+      return map === undefined ? undefined : this.#context.bpf.mapInfo(map).type;
+    } finally {
+      object.close();
+    }
   }
 
   #loadAlone(choices: readonly Choice[]): { code: number; lines: readonly PrintedLine[] } {
@@ -207,14 +220,15 @@ class ObjectLoader {
       this.#context.hooks.deny(rung, { stage, errno, reason });
       return { stage, errno, reason };
     }
-    const why = verifierReason(lines) ?? (errno === 'EPERM' ? 'needs CAP_PERFMON' : undefined);
+    const text = lines.map((line) => line.text).join('\n');
+    const why =
+      missingFeature(text) ?? verifierReason(text) ?? (errno === 'EPERM' ? 'needs CAP_PERFMON' : undefined);
     return { stage, errno, reason: `${errno} at ${stage}${why === undefined ? '' : `: ${why}`}` };
   }
 }
 
 /** The line of the verifier's log that says what it did not like: the last before its statistics. */
-function verifierReason(lines: readonly PrintedLine[]): string | undefined {
-  const text = lines.map((l) => l.text).join('\n');
+function verifierReason(text: string): string | undefined {
   const log = /-- BEGIN PROG LOAD LOG --\n([\s\S]*?)-- END PROG LOAD LOG --/.exec(text)?.[1];
   if (log === undefined) return undefined;
   const said = log

@@ -5,7 +5,11 @@
  * more seldom, because a trainer opens its GPU many seconds after it started. What ends sooner
  * leaves without a trace. All operations are O(1).
  */
+import { processId } from '../events/ids.js';
+
 export interface LiveProcess {
+  /** Node id, made once. */
+  readonly id: string;
   readonly pid: number;
   /** Nanoseconds of CLOCK_BOOTTIME. */
   readonly start: number;
@@ -47,6 +51,7 @@ export class ProcessTable {
     }
     const parent = this.#live.get(ppid);
     const process: LiveProcess = {
+      id: processId(pid),
       pid,
       start,
       ppid,

@@ -14,7 +14,7 @@ import {
   XctlProcessLayout,
   XctlProcessOomLayout,
 } from '../kernel/abi.generated.js';
-import { readText, readWords } from '../kernel/abi-read.js';
+import { readComm, readText, readWords } from '../kernel/abi-read.js';
 import type { LoadedObject } from '../kernel/program.js';
 import type { Check } from '../util/check.js';
 import { messageOf } from '../util/errors.js';
@@ -51,6 +51,8 @@ export class ProcessProbe implements Probe {
   readonly #info = new ProcessInfo();
   /** Exits and OOM kills that wait for older records of the other ring. */
   readonly #held: Held[] = [];
+  /** Of these, how many are out already. */
+  #out = 0;
   readonly #exits = new Map<number, number>();
   #settling = false;
   #object: LoadedObject | undefined;
@@ -96,8 +98,11 @@ export class ProcessProbe implements Probe {
   /** Gives out the exits that are held back. */
   settle(): void {
     this.#settling = false;
-    for (const event of this.#held) this.#letGo(event);
+    for (let event = this.#held[this.#out]; event !== undefined; event = this.#held[++this.#out]) {
+      this.#letGo(event);
+    }
     this.#held.length = 0;
+    this.#out = 0;
   }
 
   checks(): readonly Check[] {
@@ -131,43 +136,61 @@ export class ProcessProbe implements Probe {
     }
   }
 
+  // The three below run a thousand times a second on a busy node. Each makes its attributes as one
+  // literal, so that what reads them later sees three shapes of object and not thirty.
+
   #forked(view: DataView, at: number): void {
     const ts = this.#ts(view, at);
     this.#settleBefore(ts);
     const pid = view.getUint32(at + XctlHdrLayout.pid, true);
-    const attrs = this.#attrs(view, at);
-    this.#table.add(pid, attrs.start, attrs.ppid ?? 0, attrs.comm, ts);
-    this.#emit('process.fork', ts, pid, attrs);
+    const start = u64(view, at + P.startNs);
+    const comm = readComm(view, at + P.comm);
+    const ppid = view.getUint32(at + P.ppid, true);
+    const parentStart = u64(view, at + P.parentStartNs);
+    const uid = view.getUint32(at + P.uid, true);
+    const { id } = this.#table.add(pid, start, ppid, comm, ts);
+    const attrs = { start, comm, ppid, parentStart, uid };
+    this.#context.sink({ ts, type: 'process.fork', entity: id, pid, value: 0, attrs, probe: 'process' });
   }
 
   #execed(view: DataView, at: number): void {
     const ts = this.#ts(view, at);
     this.#settleBefore(ts);
     const pid = view.getUint32(at + XctlHdrLayout.pid, true);
-    const attrs = this.#attrs(view, at);
+    const start = u64(view, at + P.startNs);
+    const comm = readComm(view, at + P.comm);
+    const ppid = view.getUint32(at + P.ppid, true);
+    const parentStart = u64(view, at + P.parentStartNs);
+    const uid = view.getUint32(at + P.uid, true);
     const cmdline = wordsOf(view, at);
-    const process = this.#table.add(pid, attrs.start, attrs.ppid ?? 0, attrs.comm, ts);
-    this.#table.execed(process, attrs.comm, launcherOf(attrs.comm, cmdline), ts);
-    this.#emit('process.exec', ts, pid, { ...attrs, cmdline });
+    const process = this.#table.add(pid, start, ppid, comm, ts);
+    this.#table.execed(process, comm, launcherOf(comm, cmdline), ts);
+    const attrs = { start, comm, ppid, parentStart, uid, cmdline };
+    const entity = process.id;
+    this.#context.sink({ ts, type: 'process.exec', entity, pid, value: 0, attrs, probe: 'process' });
   }
 
   #exited(view: DataView, at: number): void {
     const pid = view.getUint32(at + XctlHdrLayout.pid, true);
-    const attrs = this.#attrs(view, at);
+    const start = u64(view, at + P.startNs);
     // Two threads that end at once can both be the last.
-    if (this.#exits.get(pid) === attrs.start) return;
-    this.#rememberExit(pid, attrs.start);
-    const ending = endingOf(view.getUint32(at + P.exitCode, true));
+    if (this.#exits.get(pid) === start) return;
+    this.#rememberExit(pid, start);
+    const ts = this.#ts(view, at);
+    const comm = readComm(view, at + P.comm);
+    const ppid = view.getUint32(at + P.ppid, true);
+    const status = view.getUint32(at + P.exitCode, true);
+    const known = this.#table.get(pid);
+    const entity = known?.start === start ? known.id : processId(pid);
+    if (status === 0) {
+      const attrs = { start, comm, ppid, code: 0 };
+      this.#hold({ ts, type: 'process.exit', entity, pid, value: 0, attrs, probe: 'process' });
+      return;
+    }
+    const ending = endingOf(status);
     const value = ending.signal === undefined ? (ending.code ?? 0) : 128 + signalNumber(ending.signal);
-    this.#hold({
-      ts: this.#ts(view, at),
-      type: 'process.exit',
-      entity: processId(pid),
-      pid,
-      value,
-      attrs: { ...attrs, ...ending },
-      probe: 'process',
-    });
+    const attrs = { start, comm, ppid, ...ending };
+    this.#hold({ ts, type: 'process.exit', entity, pid, value, attrs, probe: 'process' });
   }
 
   #oomKilled(view: DataView, at: number): void {
@@ -207,12 +230,9 @@ export class ProcessProbe implements Probe {
   /** Exits that happened before `ts`: their processes' forks and execs are through. */
   #settleBefore(ts: number): void {
     const held = this.#held;
-    if (held.length === 0) return;
-    let out = 0;
-    for (let event = held[0]; event !== undefined && event.ts < ts; event = held[++out]) {
+    for (let event = held[this.#out]; event !== undefined && event.ts < ts; event = held[++this.#out]) {
       this.#letGo(event);
     }
-    if (out > 0) held.splice(0, out);
   }
 
   /** Not before: its fork may still have to come through. */
@@ -278,7 +298,7 @@ export class ProcessProbe implements Probe {
   #attrs(view: DataView, at: number): ProcessAttrs {
     return {
       start: u64(view, at + P.startNs),
-      comm: readText(view, at + P.comm, 16),
+      comm: readComm(view, at + P.comm),
       ppid: view.getUint32(at + P.ppid, true),
       parentStart: u64(view, at + P.parentStartNs),
       uid: view.getUint32(at + P.uid, true),

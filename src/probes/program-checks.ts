@@ -18,7 +18,13 @@ export function programChecks(
   const missing = object.programs.filter((program) => !program.attached);
   const [first] = missing;
   if (attached.length === 0 && first !== undefined) {
-    return [{ status: 'failed', name, detail: `no hook could be attached (${first.slot}: ${first.reason ?? 'off'})` }];
+    return [
+      {
+        status: 'failed',
+        name,
+        detail: `no hook could be attached (${first.slot}: ${first.reason ?? 'off'})`,
+      },
+    ];
   }
   const rungs = attached.map((program) => `${program.slot} by ${program.rung}`).join(', ');
   const summary: Check = { status: missing.length === 0 ? 'ok' : 'degraded', name, detail: rungs };

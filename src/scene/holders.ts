@@ -94,7 +94,9 @@ function selfHeld(walk: Walk, thread: Thread, own: Link, path: readonly Step[]):
     if (walk.exhausted) break;
     if (other === thread || path.some((step) => step.thread === other)) continue;
     const end = walk.thread(other, path);
-    if (end.kind === 'fault' && end.fault.strength === 'hard') return { ...end, links: [own, ...end.links] };
+    if (end.kind === 'fault' && end.fault.strength === 'hard') {
+      return { ...end, links: [own, heldBy(own, process), ...end.links] };
+    }
   }
   return {
     kind: 'unknown',

@@ -91,7 +91,9 @@ function toFinding(outcome: Outcome, now: number, process: ProcessNode): Finding
     case 'running':
       return healthy(progressText(process), CONFIDENCE.healthyRunning, chain, evidence);
     case 'by-design':
-      return healthy(`idle: ${outcome.what}`, CONFIDENCE.healthyIdle, chain, evidence);
+      return process.exit === undefined
+        ? healthy(`idle: ${outcome.what}`, CONFIDENCE.healthyIdle, chain, evidence)
+        : healthy(endedWell(now - process.exit.ts), CONFIDENCE.healthyRunning, chain, evidence);
     case 'unknown':
       return {
         verdict: 'unknown',
@@ -124,6 +126,10 @@ function healthy(
     evidence: evidence.list(),
     recommendations: [],
   };
+}
+
+function endedWell(agoMs: number): string {
+  return `ended with exit code 0, ${duration(agoMs)} ago`;
 }
 
 function progressText(process: ProcessNode): string {
@@ -188,7 +194,7 @@ function answerForRecord(graph: StateGraph, record: ExitedRecord, options: AskOp
       scene: null,
       subScene: null,
       confidence: CONFIDENCE.healthyRunning,
-      summary: `ended with exit code 0, ${ago} ago`,
+      summary: endedWell(graph.now - record.exitTs),
       rootCause: null,
       recommendations: [],
     };

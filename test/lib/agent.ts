@@ -41,6 +41,12 @@ export interface AgentOptions extends StartOptions {
   readonly awaitReady?: boolean;
 }
 
+/**
+ * Put before our own programs: tap makes every Node below it load a hook (NODE_OPTIONS), which would be in each
+ * start-up time, and fails under another user.
+ */
+export const WITHOUT_TAP: readonly string[] = ['env', '-u', 'NODE_OPTIONS'];
+
 const READY = /"msg":"ready"/;
 
 /** @throws Error when the project is not built, or with the last lines of its log when it does not get ready */
@@ -57,7 +63,7 @@ export async function startAgent(scope: Scope, options: AgentOptions = {}): Prom
   const proc = await start(scope, bin, ['--socket', socket, ...args], {
     ...rest,
     // An agent must not outlive a test that was killed.
-    wrap: [...wrap, 'setpriv', '--pdeathsig', 'KILL'],
+    wrap: [...wrap, ...WITHOUT_TAP, 'setpriv', '--pdeathsig', 'KILL'],
   });
   const agent: Agent = {
     proc,
@@ -85,10 +91,11 @@ export function xctl(
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
 ): Promise<CliResult> {
+  const [file = '', ...words] = [...WITHOUT_TAP, join(ROOT, 'bin', 'xctl'), ...args];
   return new Promise((resolve, reject) => {
     execFile(
-      join(ROOT, 'bin', 'xctl'),
-      args,
+      file,
+      words,
       { env: { ...process.env, ...env }, timeout: 60_000, maxBuffer: 256 * 1024 * 1024 },
       (error, stdout, stderr) => {
         if (error === null) resolve({ code: 0, stdout, stderr });

@@ -1,5 +1,5 @@
 import { execFile, spawn } from 'node:child_process';
-import { mkdirSync, readFileSync, rmdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { promisify } from 'node:util';
 import t from 'tap';
@@ -123,20 +123,22 @@ t.test('hostile names and long command lines', async (t) => {
 });
 
 t.test('an OOM kill names the victim and its cgroup', async (t) => {
-  const v1 = '/sys/fs/cgroup/memory';
-  const parent = `${v1}/${OWN_PREFIX}pod`;
+  // Version 2 where it is mounted alone, else the memory hierarchy of version 1.
+  const v2 = existsSync('/sys/fs/cgroup/cgroup.controllers');
+  const root = v2 ? '/sys/fs/cgroup' : '/sys/fs/cgroup/memory';
+  const parent = `${root}/${OWN_PREFIX}pod`;
   const leaf = `${parent}/leaf`;
   try {
-    mkdirSync(leaf, { recursive: true });
+    mkdirSync(parent);
+    t.teardown(() => rmdirSync(parent));
+    for (const above of v2 ? [root, parent] : []) writeFileSync(`${above}/cgroup.subtree_control`, '+memory');
+    mkdirSync(leaf);
+    t.teardown(() => rmdirSync(leaf));
   } catch (error) {
     t.comment(`no memory cgroup to make here: ${error}`);
     return;
   }
-  t.teardown(() => {
-    rmdirSync(leaf);
-    rmdirSync(parent);
-  });
-  writeFileSync(`${leaf}/memory.limit_in_bytes`, String(32 * 1024 * 1024));
+  writeFileSync(`${leaf}/${v2 ? 'memory.max' : 'memory.limit_in_bytes'}`, String(32 * 1024 * 1024));
   const rig = await startProbe(t, (c) => new ProcessProbe(c));
   const hog = await start(t, '/bin/sh', [
     '-c',

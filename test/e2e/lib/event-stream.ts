@@ -1,7 +1,7 @@
 /** `xctl events -f -o json` beside a test: what a real agent says, as its readers get it. */
 import { join } from 'node:path';
 import { isDropped, parseStreamLine, type WireEvent } from '../../../src/api/stream.js';
-import type { Agent } from '../../lib/agent.js';
+import { type Agent, WITHOUT_TAP } from '../../lib/agent.js';
 import { type Proc, start } from '../../lib/proc.js';
 import { ROOT } from '../../lib/root.js';
 import type { Scope } from '../../lib/scope.js';
@@ -19,7 +19,7 @@ export interface EventStream {
 export async function streamEvents(scope: Scope, agent: Agent, types: string): Promise<EventStream> {
   const proc = await start(scope, join(ROOT, 'bin', 'xctl'), [
     ...['events', '-f', '-o', 'json', '--type', types, '--socket', agent.socket],
-  ]);
+  ], { wrap: WITHOUT_TAP });
   let read = 0;
   const events: WireEvent[] = [];
   const take = (): readonly WireEvent[] => {

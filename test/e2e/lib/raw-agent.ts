@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Check } from '../../../src/api/contract.js';
-import { type CliResult, xctl } from '../../lib/agent.js';
+import { type CliResult, WITHOUT_TAP, xctl } from '../../lib/agent.js';
 import { OWN_PREFIX } from '../../lib/owner.js';
 import { type Proc, start } from '../../lib/proc.js';
 import { ROOT } from '../../lib/root.js';
@@ -24,7 +24,7 @@ export interface RawOptions {
 /** Does not wait for anything: most of these agents are not to get far. */
 export function startRaw(scope: Scope, { socket, args = [], wrap = [], bin = AGENT }: RawOptions): Promise<Proc> {
   const words = ['--socket', socket, ...args];
-  return start(scope, bin, words, { wrap: [...wrap, 'setpriv', '--pdeathsig', 'KILL'] });
+  return start(scope, bin, words, { wrap: [...wrap, ...WITHOUT_TAP, 'setpriv', '--pdeathsig', 'KILL'] });
 }
 
 /** A directory that goes with the scope. */

@@ -1,0 +1,147 @@
+/**
+ * `make test-vm`: every probe on Debian's own kernels. For each kernel one QEMU guest loads all objects, runs the
+ * programs of its plan and the real agent; then the table kernel × program × how it attached × passed, and
+ * `N passed, N failed` alone on the last line.
+ *
+ * Arguments: `--kernels "6.1 5.10"` only those, `--update` writes docs/kernels.md, else test files to run whole
+ * instead of the plan.
+ */
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { workload } from '../../test/lib/cc.js';
+import { ROOT } from '../../test/lib/root.js';
+import { openScope } from '../../test/lib/scope.js';
+import { losses, update } from './document.js';
+import { type GuestEnd, runGuest } from './guest.js';
+import { makeInitramfs } from './initramfs.js';
+import { fetchKernel, SUITES } from './kernels.js';
+import { ATTACH, type Step, stepsFor } from './plan.js';
+import { attachReport, bundleSteps, guestScript, type StepResult, stepResults } from './steps.js';
+import { type KernelResult, markdown, rowsOf } from './table.js';
+
+const DIR = join(ROOT, 'build/vm');
+const DOCUMENT = join(ROOT, 'docs/kernels.md');
+/** For booting and switching off, on top of what the steps may take. */
+const GUEST_TIMEOUT_SECONDS = 120;
+/** What the plans' steps run: compiled here, a guest would take minutes. */
+const WORKLOADS = [
+  'deadlock',
+  'exiter',
+  'spawner',
+  'stopped',
+  'tcp_client',
+  'tcp_server',
+  'trainer',
+  'true',
+  'waits',
+];
+
+const scope = openScope();
+
+interface Sum {
+  passed: number;
+  failed: number;
+}
+
+function say(text: string): void {
+  console.log(text);
+}
+
+async function runKernel(
+  series: string,
+  tests: readonly string[],
+  sum: Sum,
+): Promise<KernelResult | undefined> {
+  const dir = join(DIR, series);
+  const kernel = await fetchKernel(series, dir, scope.signal);
+  say(`${series}  ${kernel.release} (Debian ${kernel.version})`);
+  const initramfs = await makeInitramfs(kernel, join(ROOT, 'scripts/vm'), dir, scope.signal);
+  const steps = stepsFor(series, tests);
+  const bundles = join(DIR, 'bundle');
+  await bundleSteps(ROOT, steps, bundles);
+  const run = join(dir, 'run');
+  const limit = GUEST_TIMEOUT_SECONDS + steps.reduce((all, { timeoutSeconds }) => all + timeoutSeconds, 0);
+  const end = await runGuest(scope, {
+    kernel,
+    initramfs,
+    dir: run,
+    command: guestScript(ROOT, steps, bundles),
+    timeoutMs: limit * 1000,
+  });
+  if (scope.signal.aborted) return undefined;
+  const results = stepResults(run, steps);
+  tell(series, end, results, sum);
+  if (!steps.some((step: Step) => step.name === ATTACH.name)) return undefined;
+  return { kernel, report: attachReport(run), steps: results };
+}
+
+function tell(series: string, end: GuestEnd, results: readonly StepResult[], sum: Sum): void {
+  for (const { step, ok, seconds, passed, failed, failures } of results) {
+    const took = seconds === null ? '' : `${seconds.toFixed(0)} s`;
+    say(
+      `${series}  ${ok ? 'ok    ' : 'FAILED'} ${step.name.padEnd(12)} ${String(passed).padStart(4)} passed ${took}`,
+    );
+    for (const line of failures) say(`${series}         ${line}`);
+    sum.passed += passed;
+    sum.failed += failed;
+  }
+  if (end.failure !== null) {
+    say(`${series}  FAILED guest ${end.failure}`);
+    sum.failed++;
+  }
+  say(
+    `${series}  booted in ${end.bootSeconds ?? '?'} s, ${(end.wallMs / 1000).toFixed(0)} s in all; see build/vm/${series}/run`,
+  );
+}
+
+async function main(): Promise<number> {
+  const { values, positionals } = parseArgs({
+    options: { kernels: { type: 'string' }, update: { type: 'boolean' } },
+    allowPositionals: true,
+  });
+  const asked = (values.kernels ?? '').split(/[\s,]+/).filter((series) => series !== '');
+  const kernels = asked.length === 0 ? Object.keys(SUITES) : asked;
+  mkdirSync(DIR, { recursive: true });
+  for (const name of WORKLOADS) await workload(name);
+
+  const sum: Sum = { passed: 0, failed: 0 };
+  const results: KernelResult[] = [];
+  for (const series of kernels) {
+    try {
+      const result = await runKernel(series, positionals, sum);
+      if (result !== undefined) results.push(result);
+    } catch (error) {
+      if (scope.signal.aborted) break;
+      say(`${series}  FAILED ${error instanceof Error ? error.message : String(error)}`);
+      sum.failed++;
+    }
+  }
+  if (scope.signal.aborted) return 1;
+  if (results.length > 0) {
+    say('');
+    for (const line of markdown(results)) say(line);
+    say('');
+    for (const row of results.flatMap(rowsOf)) {
+      if (row.passed) sum.passed++;
+      else sum.failed++;
+    }
+    if (values.update === true && results.length === Object.keys(SUITES).length) update(DOCUMENT, results);
+    for (const line of losses(DOCUMENT, results)) {
+      say(`LOST ${line}`);
+      sum.failed++;
+    }
+  }
+  say(`${sum.passed} passed, ${sum.failed} failed`);
+  return sum.failed === 0 && sum.passed > 0 ? 0 : 1;
+}
+
+let code = 1;
+try {
+  code = await main();
+} catch (error) {
+  if (!scope.signal.aborted) say(`FAILED ${error instanceof Error ? error.message : String(error)}`);
+} finally {
+  await scope.close();
+}
+process.exit(code);

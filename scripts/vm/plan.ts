@@ -1,0 +1,91 @@
+/** What runs inside a guest: which programs, what each proves, how long it may take under emulation. */
+
+export interface Step {
+  readonly name: string;
+  /** Source that is bundled on the host. */
+  readonly source: string;
+  /** Objects in dist/bpf whose work it proves. */
+  readonly proves: readonly string[];
+  /** Only the subtests that match; the others lean on the speed of hardware, or cost minutes under emulation. */
+  readonly grep?: string;
+  readonly timeoutSeconds: number;
+}
+
+/** Every guest loads every object first; the table's rungs come from here. */
+export const ATTACH: Step = {
+  name: 'attach',
+  source: 'test/vm/attach.ts',
+  proves: [],
+  timeoutSeconds: 240,
+};
+
+const HOOKS: Step = {
+  name: 'hooks',
+  source: 'test/vm/hooks.test.ts',
+  proves: ['tcp'],
+  timeoutSeconds: 120,
+};
+
+const TCP: Step = {
+  name: 'tcp-owner',
+  source: 'test/probes/tcp-owner.test.ts',
+  proves: ['tcp'],
+  grep: '/^(connections made before|a FIN belongs|where senders)/',
+  timeoutSeconds: 300,
+};
+
+const PROCESS: Step = {
+  name: 'process',
+  source: 'test/probes/process.test.ts',
+  proves: ['process'],
+  // Not the one that asks for a thousand processes in four seconds.
+  grep: '/^(?!short processes)/',
+  timeoutSeconds: 240,
+};
+
+const WAITS: Step = {
+  name: 'waits',
+  source: 'test/e2e/waits.test.ts',
+  proves: ['waits'],
+  grep: '/^(each thread is named|a wait is one wait|deadlocks)/',
+  timeoutSeconds: 300,
+};
+
+/** The real agent, a real stall, and `xctl why`. */
+const DEMO: Step = {
+  name: 'demo',
+  source: 'scripts/demo.ts',
+  proves: ['tcp', 'waits', 'process'],
+  timeoutSeconds: 180,
+};
+
+const AGENT: Step = {
+  name: 'agent',
+  source: 'test/vm/agent.test.ts',
+  proves: ['process'],
+  timeoutSeconds: 120,
+};
+
+/** Without socket and task storage (5.11) neither `tcp` nor `waits` can be: what is left must work and say so. */
+const OLD: readonly Step[] = [ATTACH, PROCESS, AGENT];
+
+/** Series → steps, in this order, in one guest. */
+export const PLANS: Readonly<Record<string, readonly Step[]>> = {
+  '6.1': [ATTACH, HOOKS, TCP, PROCESS, WAITS, DEMO],
+  '6.12': [ATTACH, HOOKS, TCP, PROCESS, WAITS, DEMO],
+  '5.10': OLD,
+};
+
+/** Test files named by the caller, whole, instead of the plan. */
+export function stepsFor(series: string, tests: readonly string[]): readonly Step[] {
+  if (tests.length === 0) return PLANS[series] ?? [];
+  return tests.map((source) => ({
+    name: source
+      .replace(/^test\//, '')
+      .replace(/\.test\.ts$/, '')
+      .replaceAll('/', '-'),
+    source,
+    proves: [],
+    timeoutSeconds: 900,
+  }));
+}
