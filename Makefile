@@ -4,7 +4,7 @@ CLANG ?= clang
 ARCH := $(shell uname -m | sed 's/x86_64/x86/;s/aarch64/arm64/')
 BPF_SRC := $(wildcard bpf/*.bpf.c)
 BPF_OBJ := $(BPF_SRC:bpf/%.bpf.c=dist/bpf/%.bpf.o)
-BPF_HDR := $(wildcard bpf/*.h bpf/lib/*.h) vmlinux.h
+BPF_HDR := $(wildcard bpf/*.h bpf/*/*.h) vmlinux.h
 # SETUP=no: everything is there already, install nothing.
 SETUP ?= yes
 

@@ -21,9 +21,9 @@
 #include "xctl_events.h"
 #include "lib/ring.bpf.h"
 #include "lib/task.bpf.h"
-#include "lib/wait_syscall.bpf.h"
-#include "lib/wait_set.bpf.h"
-#include "lib/wait_futex.bpf.h"
+#include "waits/syscall.bpf.h"
+#include "waits/set.bpf.h"
+#include "waits/futex.bpf.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 

@@ -29,7 +29,7 @@ const HOOKS: Step = {
 const TCP: Step = {
   name: 'tcp-owner',
   source: 'test/probes/tcp-owner.test.ts',
-  proves: ['tcp'],
+  proves: ['tcp', 'tcp_late'],
   grep: '/^(connections made before|a FIN belongs|where senders)/',
   timeoutSeconds: 300,
 };

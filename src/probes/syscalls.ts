@@ -1,4 +1,4 @@
-/** Names of the system calls that threads wait in, x86-64 (bpf/lib/syscalls.bpf.h has the numbers). */
+/** Names of the system calls that threads wait in, x86-64 (bpf/waits/syscalls.bpf.h has the numbers). */
 const NAMES: Readonly<Record<number, string>> = {
   0: 'read',
   1: 'write',

@@ -40,7 +40,12 @@ table([
   {
     name: 'a flow in trouble by its own events explains a wait sampled before',
     tell: (s) =>
-      s.seen(10).receives(10, A).pass().later(500).transport('transport.timeout', stuck(A, s.now), 5),
+      s
+        .seen(10)
+        .receives(10, A)
+        .pass()
+        .later(500)
+        .transport('transport.timeout', stuck(A, s.now - 4_000), 5),
     ask: 10,
     expect: { verdict: 'cause-found', scene: PATH_DOWN, root: idOf(A), confidence: 0.95 },
   },

@@ -34,7 +34,7 @@ export function table(cases: readonly Case[]): void {
       const story = new Story();
       tell(story);
       const answer = story.why(ask);
-      if (answer === undefined) return t.fail('no answer');
+      if (answer === undefined) throw new Error(`no answer for ${ask}`);
       t.same(flaws(answer), [], 'well-formed');
       t.equal(answer.verdict, expect.verdict, answer.summary);
       t.equal(sceneOf(answer), expect.scene, 'scene');

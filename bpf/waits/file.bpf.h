@@ -4,10 +4,10 @@
  * would have to act. Probe reads only; the file may be closed under our hands, which two equal
  * samples exclude.
  */
-#ifndef XCTL_WAIT_FILE_BPF_H
-#define XCTL_WAIT_FILE_BPF_H
+#ifndef XCTL_WAITS_FILE_BPF_H
+#define XCTL_WAITS_FILE_BPF_H
 
-#include "flow.bpf.h"
+#include "../lib/flow.bpf.h"
 
 #define S_IFMT 0170000
 #define S_IFSOCK 0140000

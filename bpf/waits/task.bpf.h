@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* A task as the scheduler has it: its state, whether it is frozen, and how long it has been off the CPU. */
-#ifndef XCTL_WAIT_TASK_BPF_H
-#define XCTL_WAIT_TASK_BPF_H
+#ifndef XCTL_WAITS_TASK_BPF_H
+#define XCTL_WAITS_TASK_BPF_H
 
 #define TASK_INTERRUPTIBLE 0x1
 #define TASK_UNINTERRUPTIBLE 0x2

@@ -3,10 +3,10 @@
  * What is waited for, from the pass over the threads to the pass over the files: the second one
  * reports only holders of these, so that a node with 100,000 descriptors answers with a handful.
  */
-#ifndef XCTL_WANTED_BPF_H
-#define XCTL_WANTED_BPF_H
+#ifndef XCTL_WAITS_WANTED_BPF_H
+#define XCTL_WAITS_WANTED_BPF_H
 
-#include "wait_file.bpf.h"
+#include "file.bpf.h"
 
 struct pass {
 	__u64 generation; /* of this pass; an entry of xctl_wanted with another one is old */

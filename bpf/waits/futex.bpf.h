@@ -11,8 +11,8 @@
  *
  * Conditions, semaphores, Go, Rust and the JVM keep no owner in the word: FUTEX, nobody known.
  */
-#ifndef XCTL_WAIT_FUTEX_BPF_H
-#define XCTL_WAIT_FUTEX_BPF_H
+#ifndef XCTL_WAITS_FUTEX_BPF_H
+#define XCTL_WAITS_FUTEX_BPF_H
 
 #define FUTEX_CMD_MASK 127
 #define FUTEX_PRIVATE_FLAG 128

@@ -3,8 +3,8 @@
  * System call numbers, x86-64 (arch/x86/entry/syscalls/syscall_64.tbl). vmlinux.h and pt_regs are
  * of the same architecture; another one needs its own vmlinux.h and a table like this.
  */
-#ifndef XCTL_SYSCALLS_BPF_H
-#define XCTL_SYSCALLS_BPF_H
+#ifndef XCTL_WAITS_SYSCALLS_BPF_H
+#define XCTL_WAITS_SYSCALLS_BPF_H
 
 #ifndef __TARGET_ARCH_x86
 #error "the waits probe knows x86-64 only"

@@ -3,11 +3,11 @@
  * The system call that a thread sleeps in, as a kind of wait: the table from its number to what its
  * arguments name. Kernel memory only; what user memory tells is the caller's.
  */
-#ifndef XCTL_WAIT_SYSCALL_BPF_H
-#define XCTL_WAIT_SYSCALL_BPF_H
+#ifndef XCTL_WAITS_SYSCALL_BPF_H
+#define XCTL_WAITS_SYSCALL_BPF_H
 
 #include "syscalls.bpf.h"
-#include "wait_task.bpf.h"
+#include "task.bpf.h"
 #include "wanted.bpf.h"
 
 #define F_SETLKW 7

@@ -5,8 +5,8 @@
  * (fds[fd] == file), because nothing is locked while we look.
  * Minimum kernel 5.18 (bpf_loop 5.17, sleepable iterators 5.18); older ones report the set without members.
  */
-#ifndef XCTL_WAIT_SET_BPF_H
-#define XCTL_WAIT_SET_BPF_H
+#ifndef XCTL_WAITS_SET_BPF_H
+#define XCTL_WAITS_SET_BPF_H
 
 #include "wanted.bpf.h"
 
