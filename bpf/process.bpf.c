@@ -165,21 +165,28 @@ static __always_inline void fill_cgroup(struct xctl_process_oom *e, const struct
 
 /*
  * Before 6.8 (and its backports) the argument is the victim's thread id, since then its task_struct.
- * A pid is below 2^22 and a kernel pointer far above. Of a bare id user space finds the process.
+ * A pid is below 2^22 and a kernel pointer far above. Of a bare id that is not the running task's user
+ * space finds the process, without its cgroup.
  */
 static __always_inline int on_oom(__u64 victim)
 {
 	struct task_struct *task = (void *)victim;
 	struct xctl_process_oom *e;
+	bool known = true;
 
 	e = xctl_reserve(&xctl_critical, struct xctl_process_oom, XCTL_PROCESS_OOM_KILL);
 	if (!e)
 		return 0;
 	if ((__u32)victim == victim) {
-		e->p.hdr.pid = victim;
-	} else {
+		/* In a cgroup with one process, and mostly elsewhere, it is the one that asked for memory. */
+		task = (void *)bpf_get_current_task();
+		known = BPF_CORE_READ(task, pid) == victim || BPF_CORE_READ(task, tgid) == victim;
+	}
+	if (known) {
 		xctl_fill_process(&e->p, task);
 		fill_cgroup(e, task);
+	} else {
+		e->p.hdr.pid = victim;
 	}
 	xctl_submit(e);
 	return 0;

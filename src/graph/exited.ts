@@ -80,9 +80,9 @@ export class ExitedStore {
     return at === undefined ? undefined : this.#record(at);
   }
 
-  /** Whether this very process is known to have ended. */
-  has(pid: number, start: number): boolean {
-    return this.#newestOf(pid, (slot) => this.#start[slot] === start) !== undefined;
+  /** Whether this very process is known to have ended, or a younger one that had its pid. */
+  hasSince(pid: number, start: number): boolean {
+    return this.#newestOf(pid, (slot) => this.#at(this.#start, slot) >= start) !== undefined;
   }
 
   #newestOf(pid: number, matches: (slot: number) => boolean): number | undefined {

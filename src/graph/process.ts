@@ -58,21 +58,18 @@ export function ensureProcess(
   id = processId(ref.pid),
 ): ProcessNode | undefined {
   const known = graph.nodes.get(id);
-  if (known?.type === 'process') {
-    if (known.start === ref.start) {
-      known.lastTs = ts;
-      return known;
-    }
-    if (known.start > ref.start) {
-      graph.stale++;
-      return undefined;
-    }
-    retire(graph, known, ts);
-  } else if (graph.exited.has(ref.pid, ref.start)) {
-    // A socket outlives its owner, a sample may be older than an exit.
+  // Only a recording that somebody made up gives a process the name of another thing.
+  if (known !== undefined && known.type !== 'process') return undefined;
+  if (known?.start === ref.start) {
+    known.lastTs = ts;
+    return known;
+  }
+  // A socket outlives its owner, a sample may be older than an exit.
+  if ((known !== undefined && known.start > ref.start) || graph.exited.hasSince(ref.pid, ref.start)) {
     graph.stale++;
     return undefined;
   }
+  if (known !== undefined) retire(graph, known, ts);
   return graph.insert<ProcessNode>({
     id,
     type: 'process',

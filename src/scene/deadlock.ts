@@ -8,7 +8,8 @@ import { duration, who } from './words.js';
 
 /**
  * @param thread known where a lock or a join led here; undefined where a pipe or socket led to the
- *   process as a whole, which counts as a cycle only if the thread on the path is the one that would serve it.
+ *   process as a whole. A cycle through processes as wholes counts only if each one's thread on it is
+ *   the one that would serve the others.
  */
 export function deadlockFault(
   process: ProcessNode,
@@ -20,12 +21,12 @@ export function deadlockFault(
     (step) => step.process === process && (thread === undefined || step.thread === thread),
   );
   if (at < 0) return undefined;
-  const cycle = canonical(path.slice(at).flatMap((step) => (step.thread === undefined ? [] : [step.thread])));
+  const walked = path.slice(at).flatMap((step) => (step.thread === undefined ? [] : [step.thread]));
+  const cycle = canonical(walked);
   const first = cycle[0];
   if (first === undefined || cycle.some((member) => member.seenTs <= member.wait.attrs.since))
     return undefined;
-  const entered = path[at]?.thread;
-  if (thread === undefined && (entered === undefined || !isOnlyWorker(entered))) return undefined;
+  if (!walked.every((member, i) => isNamed(walked.at(i - 1)) || isOnlyWorker(member))) return undefined;
   const began = Math.max(...cycle.map((member) => member.wait.attrs.since));
   return {
     node: first.edges[0]?.to ?? process,
@@ -52,6 +53,11 @@ function advice(cycle: readonly Thread[]): readonly string[] {
   if (cycle.every((thread) => thread.wait.type === 'wait.lock'))
     return [stacks, 'Take the locks in one order everywhere'];
   return [stacks, 'Let one side write before it reads, or read with a timeout'];
+}
+
+/** A lock or a join names the thread that must act, not just its process. */
+function isNamed(waiter: Thread | undefined): boolean {
+  return waiter?.wait.type === 'wait.lock' || waiter?.wait.type === 'wait.join';
 }
 
 /** Nobody else in the process could serve the other end: its other threads wait on it, or by design. */

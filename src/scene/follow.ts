@@ -71,7 +71,8 @@ function followOwner(
   if (node === undefined) return nobodyKnown(thread, 'the lock itself: it is not in the graph');
   const own = waitLink(thread, node);
   const owner = walk.graph.threadsByTid.get(wait.attrs.ownerTid);
-  if (owner === undefined) {
+  // A thread joins those of its own process: a tid elsewhere has been given out anew.
+  if (owner === undefined || (wait.type === 'wait.join' && owner.process !== thread.process)) {
     return {
       kind: 'unknown',
       summary: waitNote(thread),

@@ -60,7 +60,8 @@ export function extend(
     case 'unknown': {
       const fault = end.kind === 'unknown' && end.cutOff === true ? undefined : soft(end.kind);
       if (fault === undefined) return { ...end, links: [...links, ...end.links] };
-      return { kind: 'fault', fault, links: [...links, ...end.links] };
+      // The chain ends at its cause: what that one waits for in turn explains nothing.
+      return { kind: 'fault', fault, links };
     }
   }
 }

@@ -70,12 +70,12 @@ export class Walk {
       this.#ledBack = true;
       return { kind: 'fault', fault: cycle, links: [] };
     }
-    if (thread !== undefined) return this.thread(thread, path);
     // Back where we came from, and no deadlock: what it waits for elsewhere is being followed already.
-    if (path.some((step) => step.process === process)) {
+    if (path.some((step) => (thread === undefined ? step.process === process : step.thread === thread))) {
       this.#ledBack = true;
       return unknown(`${who(process)} is where the chain came from`, 'which of its threads should act');
     }
+    if (thread !== undefined) return this.thread(thread, path);
     const known = this.#settled.get(process);
     if (known !== undefined) return known;
     const elsewhere = this.#ledBack;

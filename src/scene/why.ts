@@ -6,7 +6,8 @@ import { API_VERSION, type ChainLink, type Finding, type Target, type WhyAnswer 
 import { CONFIDENCE, DISCOUNT } from './confidence.js';
 import { describeRecord } from './crash.js';
 import { EvidenceList, timeText } from './evidence.js';
-import type { Fault, Link, Outcome } from './finding.js';
+import { type Fault, type Link, type Outcome, waitedMs } from './finding.js';
+import { STUCK_MS } from './links.js';
 import { Walk } from './walk.js';
 import { duration, nodeTypeOf, waitNote } from './words.js';
 
@@ -136,9 +137,10 @@ function progressText(process: ProcessNode): string {
   const main = process.threads.get(process.pid);
   if (process.cpuShare >= 0.01) return `makes progress: ${(process.cpuShare * 100).toFixed(0)} % of a core`;
   if (main === undefined) return 'makes progress';
-  return main.wait.type === 'wait.run'
-    ? 'runs'
-    : `makes progress: its waits are short (now it ${waitNote(main)})`;
+  if (main.wait.type === 'wait.run') return 'runs';
+  return waitedMs(main) < STUCK_MS
+    ? `makes progress: its waits are short (now it ${waitNote(main)})`
+    : `makes progress: its main thread ${waitNote(main)} while others run`;
 }
 
 function chainLink(link: Link, now: number, evidence: EvidenceList): ChainLink {

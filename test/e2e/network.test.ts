@@ -44,29 +44,39 @@ async function train(scope: Scope, family: 4 | 6 = 4): Promise<Training> {
 }
 
 for (const family of [4, 6] as const) {
-  t.test(`IPv${family}: dropped packets are named with their flow, and the verdict goes with them`, async (t) => {
-    const { world, trainer, flow, reverse, peer } = await train(t, family);
-    await untilWhy(agent, trainer.pid, (a) => a.verdict === 'healthy', { what: 'healthy before' });
-    await world.drop();
-    const answer = await untilWhy(agent, trainer.pid, (a) => a.verdict === 'cause-found', { what: 'the drop' });
-    t.match(brief(answer), { scene: 'NetworkStall', subScene: 'PathDown', rootType: 'flow' });
-    t.ok([flow, reverse].includes(answer.rootCause?.node ?? ''), `${answer.rootCause?.node} is the flow`);
-    t.same(chainFlaws(answer), []);
-    t.equal(brief(answer).nodes[0], `pid:${trainer.pid}`);
-    const theirs = await untilWhy(agent, peer.pid, (a) => a.verdict === 'cause-found', { what: 'the drop, from the peer' });
-    t.match(brief(theirs), { scene: 'NetworkStall', subScene: 'PathDown' });
-    t.ok([flow, reverse].includes(theirs.rootCause?.node ?? ''), `${theirs.rootCause?.node} is the flow`);
+  t.test(
+    `IPv${family}: dropped packets are named with their flow, and the verdict goes with them`,
+    async (t) => {
+      const { world, trainer, flow, reverse, peer } = await train(t, family);
+      await untilWhy(agent, trainer.pid, (a) => a.verdict === 'healthy', { what: 'healthy before' });
+      await world.drop();
+      const answer = await untilWhy(agent, trainer.pid, (a) => a.verdict === 'cause-found', {
+        what: 'the drop',
+      });
+      t.match(brief(answer), { scene: 'NetworkStall', subScene: 'PathDown', rootType: 'flow' });
+      t.ok([flow, reverse].includes(answer.rootCause?.node ?? ''), `${answer.rootCause?.node} is the flow`);
+      t.same(chainFlaws(answer), []);
+      t.equal(brief(answer).nodes[0], `pid:${trainer.pid}`);
+      const theirs = await untilWhy(agent, peer.pid, (a) => a.verdict === 'cause-found', {
+        what: 'the drop, from the peer',
+      });
+      t.match(brief(theirs), { scene: 'NetworkStall', subScene: 'PathDown' });
+      t.ok([flow, reverse].includes(theirs.rootCause?.node ?? ''), `${theirs.rootCause?.node} is the flow`);
 
-    await world.undrop();
-    await untilWhy(agent, trainer.pid, (a) => a.verdict === 'healthy', { what: 'healthy again', timeoutMs: 20_000 });
-    await untilWhy(agent, peer.pid, (a) => a.verdict === 'healthy', { what: 'the peer, healthy again' });
-    const { stdout } = await agent.xctl('why', '-o', 'json');
-    const { findings } = JSON.parse(stdout) as { findings: WhyAnswer[] };
-    t.notOk(
-      findings.some((one) => one.target.pid === trainer.pid || one.rootCause?.node === flow),
-      'nothing of it is left in the list',
-    );
-  });
+      await world.undrop();
+      await untilWhy(agent, trainer.pid, (a) => a.verdict === 'healthy', {
+        what: 'healthy again',
+        timeoutMs: 20_000,
+      });
+      await untilWhy(agent, peer.pid, (a) => a.verdict === 'healthy', { what: 'the peer, healthy again' });
+      const { stdout } = await agent.xctl('why', '-o', 'json');
+      const { findings } = JSON.parse(stdout) as { findings: WhyAnswer[] };
+      t.notOk(
+        findings.some((one) => one.target.pid === trainer.pid || one.rootCause?.node === flow),
+        'nothing of it is left in the list',
+      );
+    },
+  );
 }
 
 t.test('30 % loss slows: the flow or nothing is named, never a process', async (t) => {
@@ -91,34 +101,43 @@ t.test('30 % loss slows: the flow or nothing is named, never a process', async (
   }
 });
 
-t.test('a connect that nobody answers is the cause while it lasts, and an event when it gives up', async (t) => {
-  const world = await createWorld(t);
-  const server = await world.start('b', 'tcp_server', { host: world.b.ipv4 });
-  const port = (await server.ready('listen')).number('port');
-  await world.drop({ at: 'b', port });
-  const stream = await streamEvents(t, agent, 'transport,wait.pass');
-  // One retry: it gives up after three seconds instead of after two minutes.
-  const wrap = ['sh', '-c', 'echo 1 > /proc/sys/net/ipv4/tcp_syn_retries; exec "$0" "$@"'];
-  const options: StartOptions = { wrap };
-  const client = await world.start('a', 'tcp_client', { host: world.b.ipv4, port }, options);
-  const answer = await untilWhy(agent, client.pid, (a) => a.verdict === 'cause-found', { what: 'connect' });
-  t.match(brief(answer), { scene: 'NetworkStall', subScene: 'PathDown', rootType: 'flow' });
-  t.ok(answer.rootCause?.node.endsWith(`-${world.b.ipv4}:${port}`), 'with the address that does not answer');
-  t.match(answer.summary, 'SYN');
-  const failed = await stream.find(
-    (event) => event.type === 'transport.connect_failed' && event.entity.endsWith(`-${world.b.ipv4}:${port}`),
-    'the connect failed',
-  );
-  t.match(failed, { pid: client.pid, attrs: { errno: 'ETIMEDOUT' } });
-  t.equal((await client.exited).code, 99);
-  const after = await agent.why(client.pid);
-  t.match(brief(after), { scene: 'ProcessCrash', subScene: 'ExitCode', root: `pid:${client.pid}` });
-});
+t.test(
+  'a connect that nobody answers is the cause while it lasts, and an event when it gives up',
+  async (t) => {
+    const world = await createWorld(t);
+    const server = await world.start('b', 'tcp_server', { host: world.b.ipv4 });
+    const port = (await server.ready('listen')).number('port');
+    await world.drop({ at: 'b', port });
+    const stream = await streamEvents(t, agent, 'transport,wait.pass');
+    // One retry: it gives up after three seconds instead of after two minutes.
+    const wrap = ['sh', '-c', 'echo 1 > /proc/sys/net/ipv4/tcp_syn_retries; exec "$0" "$@"'];
+    const options: StartOptions = { wrap };
+    const client = await world.start('a', 'tcp_client', { host: world.b.ipv4, port }, options);
+    const answer = await untilWhy(agent, client.pid, (a) => a.verdict === 'cause-found', { what: 'connect' });
+    t.match(brief(answer), { scene: 'NetworkStall', subScene: 'PathDown', rootType: 'flow' });
+    t.ok(
+      answer.rootCause?.node.endsWith(`-${world.b.ipv4}:${port}`),
+      'with the address that does not answer',
+    );
+    t.match(answer.summary, 'SYN');
+    const failed = await stream.find(
+      (event) =>
+        event.type === 'transport.connect_failed' && event.entity.endsWith(`-${world.b.ipv4}:${port}`),
+      'the connect failed',
+    );
+    t.match(failed, { pid: client.pid, attrs: { errno: 'ETIMEDOUT' } });
+    t.equal((await client.exited).code, 99);
+    const after = await agent.why(client.pid);
+    t.match(brief(after), { scene: 'ProcessCrash', subScene: 'ExitCode', root: `pid:${client.pid}` });
+  },
+);
 
 t.test('a stopped peer is no network fault', async (t) => {
   const { trainer, peer } = await train(t);
   peer.kill('SIGSTOP');
-  const answer = await untilWhy(agent, trainer.pid, (a) => a.verdict === 'cause-found', { what: 'stopped peer' });
+  const answer = await untilWhy(agent, trainer.pid, (a) => a.verdict === 'cause-found', {
+    what: 'stopped peer',
+  });
   t.match(brief(answer), { scene: 'ProcessBlocked', subScene: 'Stopped', root: `pid:${peer.pid}` });
   t.same(chainFlaws(answer), []);
   peer.kill('SIGCONT');
@@ -131,12 +150,16 @@ t.test('a reader that does not read closes the window: the reader is named', asy
   const port = (await server.ready('listen')).number('port');
   const client = await world.start('a', 'tcp_client', { host: world.b.ipv4, port });
   const flow = flowOf(await client.ready('conn'));
-  const answer = await untilWhy(agent, client.pid, (a) => a.verdict === 'cause-found', { what: 'zero window' });
+  const answer = await untilWhy(agent, client.pid, (a) => a.verdict === 'cause-found', {
+    what: 'zero window',
+  });
   t.match(brief(answer), { scene: 'NetworkStall', subScene: 'ZeroWindow' });
   t.same(brief(answer).nodes, [`pid:${client.pid}`, flow, `pid:${server.pid}`]);
   t.match(answer.summary, String(server.pid));
   server.kill('SIGSTOP');
-  const stopped = await untilWhy(agent, client.pid, (a) => a.subScene === 'Stopped', { what: 'stopped reader' });
+  const stopped = await untilWhy(agent, client.pid, (a) => a.subScene === 'Stopped', {
+    what: 'stopped reader',
+  });
   t.match(brief(stopped), { scene: 'ProcessBlocked', root: `pid:${server.pid}` });
 });
 
@@ -163,13 +186,18 @@ t.test('a flow in trouble on which nobody waits is no cause', async (t) => {
   const decoy = flowOf(await both.ready('second'));
   await both.ready();
   await world.drop({ port: port2 });
-  await until(async () => (await troubleOf(decoy)) === 'timeout', { timeoutMs: 10_000, what: 'the decoy to time out' });
+  await until(async () => (await troubleOf(decoy)) === 'timeout', {
+    timeoutMs: 10_000,
+    what: 'the decoy to time out',
+  });
   for (let i = 0; i < 4; i++) {
     const answer = await agent.why(both.pid);
     t.match(brief(answer), { verdict: 'healthy', root: null }, answer.summary);
   }
   echo.kill('SIGSTOP');
-  const answer = await untilWhy(agent, both.pid, (a) => a.verdict === 'cause-found', { what: 'the real cause' });
+  const answer = await untilWhy(agent, both.pid, (a) => a.verdict === 'cause-found', {
+    what: 'the real cause',
+  });
   t.match(brief(answer), { subScene: 'Stopped', root: `pid:${echo.pid}` });
   t.equal(await troubleOf(decoy), 'timeout', 'the decoy was still there');
   t.notOk(brief(answer).nodes.includes(decoy));
@@ -190,7 +218,9 @@ for (const family of [4, 6] as const) {
     const client = await world.start('a', 'tcp_client', { host, port, do: 'recv' });
     const conn = await client.ready('conn');
     await world.drop({ at: 'a', port });
-    const answer = await untilWhy(agent, client.pid, (a) => a.verdict === 'cause-found', { what: 'the sender' });
+    const answer = await untilWhy(agent, client.pid, (a) => a.verdict === 'cause-found', {
+      what: 'the sender',
+    });
     t.match(brief(answer), { scene: 'NetworkStall', subScene: 'PathDown', root: flowOf(conn, 'other') });
     t.same(brief(answer).nodes, [
       `pid:${client.pid}`,
@@ -200,6 +230,9 @@ for (const family of [4, 6] as const) {
     ]);
     t.same(chainFlaws(answer), []);
     await world.undrop();
-    await untilWhy(agent, client.pid, (a) => a.verdict === 'healthy', { what: 'healthy again', timeoutMs: 20_000 });
+    await untilWhy(agent, client.pid, (a) => a.verdict === 'healthy', {
+      what: 'healthy again',
+      timeoutMs: 20_000,
+    });
   });
 }

@@ -1,6 +1,5 @@
 /** How processes end and whose they are: real exits, signals, cores and OOM kills, and what of an environment stays. */
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmdirSync, rmSync, symlinkSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, readFileSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import type { ProcessRow } from '../../src/api/contract.js';
@@ -9,14 +8,20 @@ import { type Agent, startAgent, xctl } from '../lib/agent.js';
 import { workload } from '../lib/cc.js';
 import { OWN_PREFIX } from '../lib/owner.js';
 import { start, startWorkload } from '../lib/proc.js';
-import type { Scope } from '../lib/scope.js';
 import { until } from '../lib/until.js';
 import { brief, chainFlaws, startE2e } from './lib/ask.js';
+import { makeGroup } from './lib/cgroup.js';
 import { type EventStream, streamEvents } from './lib/event-stream.js';
+import { scratch } from './lib/raw-agent.js';
 
 const SECRET = 'hunter2-tr0ub4dor-and-3';
 /** Not part of the environment of the workload below, and must not be found with it. */
-const SECRETS = { API_TOKEN: SECRET, RANK_SECRET: SECRET, SLURM_JOB_ID_KEY: SECRET, AWS_SECRET_ACCESS_KEY: SECRET };
+const SECRETS = {
+  API_TOKEN: SECRET,
+  RANK_SECRET: SECRET,
+  SLURM_JOB_ID_KEY: SECRET,
+  AWS_SECRET_ACCESS_KEY: SECRET,
+};
 
 let agent: Agent;
 let stream: EventStream;
@@ -27,12 +32,6 @@ t.before(async () => {
   agent = await startAgent(t, { args: ['--record', recording] });
   stream = await streamEvents(t, agent, 'process,wait,transport');
 });
-
-function scratch(scope: Scope): string {
-  const dir = mkdtempSync(join(tmpdir(), OWN_PREFIX));
-  scope.teardown(() => rmSync(dir, { recursive: true, force: true }));
-  return dir;
-}
 
 interface Ending {
   readonly args: Readonly<Record<string, string | number>>;
@@ -110,10 +109,13 @@ t.test(
   'a kill by the OOM killer of its cgroup',
   { skip: existsSync(`${MEMORY}/memory.limit_in_bytes`) ? false : 'no memory controller of version 1 here' },
   async (t) => {
-    const group = join(MEMORY, `${OWN_PREFIX}oom`);
-    mkdirSync(group);
-    t.teardown(() => rmdirSync(group));
-    const enter = ['sh', '-c', 'echo 16M > "$0/memory.limit_in_bytes"; echo $$ > "$0/cgroup.procs"; exec "$@"', group];
+    const group = await makeGroup(t, MEMORY, 'oom');
+    const enter = [
+      'sh',
+      '-c',
+      'echo 16M > "$0/memory.limit_in_bytes"; echo $$ > "$0/cgroup.procs"; exec "$@"',
+      group,
+    ];
     const hog = await startE2e(t, 'hog', {}, { wrap: enter });
     t.equal((await hog.exited).signal, 'SIGKILL');
     const answer = await whyAfter(hog.pid);
@@ -131,37 +133,48 @@ t.test(
   },
 );
 
-t.test('a rank is known by its launcher and its named variables, and nothing else of its environment is kept', async (t) => {
-  const launcher = join(scratch(t), 'torchrun');
-  symlinkSync('/bin/sh', launcher);
-  const sleeper = await workload('waits');
-  const env = { RANK: '3', LOCAL_RANK: '1', WORLD_SIZE: '8', TORCHELASTIC_RUN_ID: 'run-77', ...SECRETS };
-  const wrap = ['setpriv', '--pdeathsig', 'KILL'];
-  const torchrun = await start(t, launcher, ['-c', `${sleeper} kinds=nanosleep; true`], { env, wrap });
-  const { pid } = await torchrun.ready();
-  const row = await until(async () => (await rows()).find((one) => one.pid === pid && one.rank !== null), {
-    timeoutMs: 15_000,
-    what: `rank of ${pid} in xctl ps`,
-    everyMs: 200,
-  });
-  t.match(row, { pid, ppid: torchrun.pid, job: 'run-77', rank: 3, state: 'running' });
-  const info = await stream.find((e) => e.pid === pid && e.attrs.job !== undefined, 'its job');
-  t.match(info.attrs.job, { launcher: 'torchrun', because: 'launcher', id: 'run-77', rank: 3, localRank: 1, worldSize: 8 });
+t.test(
+  'a rank is known by its launcher and its named variables, and nothing else of its environment is kept',
+  async (t) => {
+    const launcher = join(scratch(t), 'torchrun');
+    symlinkSync('/bin/sh', launcher);
+    const sleeper = await workload('waits');
+    const env = { RANK: '3', LOCAL_RANK: '1', WORLD_SIZE: '8', TORCHELASTIC_RUN_ID: 'run-77', ...SECRETS };
+    const wrap = ['setpriv', '--pdeathsig', 'KILL'];
+    const torchrun = await start(t, launcher, ['-c', `${sleeper} kinds=nanosleep; true`], { env, wrap });
+    const { pid } = await torchrun.ready();
+    const row = await until(async () => (await rows()).find((one) => one.pid === pid && one.rank !== null), {
+      timeoutMs: 15_000,
+      what: `rank of ${pid} in xctl ps`,
+      everyMs: 200,
+    });
+    t.match(row, { pid, ppid: torchrun.pid, job: 'run-77', rank: 3, state: 'running' });
+    const info = await stream.find((e) => e.pid === pid && e.attrs.job !== undefined, 'its job');
+    t.match(info.attrs.job, {
+      launcher: 'torchrun',
+      because: 'launcher',
+      id: 'run-77',
+      rank: 3,
+      localRank: 1,
+      worldSize: 8,
+    });
 
-  // The secrets are in its environment, so that the search below can find something.
-  t.match(readFileSync(`/proc/${pid}/environ`, 'utf8'), SECRET);
-  const places: Record<string, string> = {
-    events: stream.proc.stdout.join('\n'),
-    log: agent.proc.stderr.join('\n'),
-    why: JSON.stringify(await agent.why(pid)),
-  };
-  for (const command of ['ps', 'graph', 'doctor']) places[command] = (await agent.xctl(command, '-o', 'json')).stdout;
-  for (const [place, text] of Object.entries(places)) {
-    t.ok(text.length > 0, `${place} says something`);
-    t.notOk(text.includes(SECRET), `no secret in ${place}`);
-    for (const name of Object.keys(SECRETS)) t.notOk(text.includes(name), `no ${name} in ${place}`);
-  }
-});
+    // The secrets are in its environment, so that the search below can find something.
+    t.match(readFileSync(`/proc/${pid}/environ`, 'utf8'), SECRET);
+    const places: Record<string, string> = {
+      events: stream.proc.stdout.join('\n'),
+      log: agent.proc.stderr.join('\n'),
+      why: JSON.stringify(await agent.why(pid)),
+    };
+    for (const command of ['ps', 'graph', 'doctor'])
+      places[command] = (await agent.xctl(command, '-o', 'json')).stdout;
+    for (const [place, text] of Object.entries(places)) {
+      t.ok(text.length > 0, `${place} says something`);
+      t.notOk(text.includes(SECRET), `no secret in ${place}`);
+      for (const name of Object.keys(SECRETS)) t.notOk(text.includes(name), `no ${name} in ${place}`);
+    }
+  },
+);
 
 async function rows(): Promise<readonly ProcessRow[]> {
   const { stdout } = await agent.xctl('ps', '-o', 'json');

@@ -125,6 +125,7 @@ export class Story {
   readonly events: Event[] = [];
   now = T0;
   readonly #starts = new Map<number, number>();
+  readonly #comms = new Map<number, string>();
 
   constructor(limits: Partial<GraphLimits> = {}) {
     this.graph = new StateGraph(limits);
@@ -138,6 +139,12 @@ export class Story {
   apply(event: Event): this {
     this.events.push(event);
     this.graph.apply(event);
+    return this;
+  }
+
+  /** From here on `pid` means the process that started at `start`. */
+  begin(pid: number, start: number): this {
+    this.#starts.set(pid, start);
     return this;
   }
 
@@ -348,6 +355,7 @@ export class Story {
   ): this {
     const { start, ...rest } = spec;
     if (start !== undefined) this.#starts.set(pid, start);
+    if (spec.comm !== undefined) this.#comms.set(pid, spec.comm);
     const known = this.#known(pid);
     return this.apply({
       ts: this.now,
@@ -361,6 +369,6 @@ export class Story {
   }
 
   #known(pid: number): { readonly start: number; readonly comm: string } {
-    return { start: this.#starts.get(pid) ?? pid * 1_000, comm: `p${pid}` };
+    return { start: this.#starts.get(pid) ?? pid * 1_000, comm: this.#comms.get(pid) ?? `p${pid}` };
   }
 }

@@ -71,7 +71,9 @@ t.test('xctl-agent with wrong arguments', async (t) => {
   ];
   const results = await inPairs(wrong, async (words) => {
     const socket = words[0] === '--socket' ? [] : ['--socket', join(dir, 'agent.sock')];
-    const proc = await start(t, join(ROOT, 'bin', 'xctl-agent'), [...words, ...socket], { wrap: WITHOUT_TAP });
+    const proc = await start(t, join(ROOT, 'bin', 'xctl-agent'), [...words, ...socket], {
+      wrap: WITHOUT_TAP,
+    });
     const { code } = await proc.exited;
     return { code: code ?? -1, stdout: proc.stdout.join('\n'), stderr: proc.stderr.join('\n') };
   });
@@ -80,7 +82,9 @@ t.test('xctl-agent with wrong arguments', async (t) => {
     t.equal(code, 2, `${words}: ${stderr}`);
     t.equal(stdout, '', words);
     t.same(stackFlaws(stderr), [], words);
-    const complaints = stderr.split('\n').filter((line) => line.startsWith('xctl-agent: ') || line.includes('"level":"error"'));
+    const complaints = stderr
+      .split('\n')
+      .filter((line) => line.startsWith('xctl-agent: ') || line.includes('"level":"error"'));
     t.equal(complaints.length, 1, `${words}: ${stderr}`);
   }
 });
@@ -91,7 +95,8 @@ async function inPairs<T>(
   ask: (words: readonly string[]) => Promise<T>,
 ): Promise<readonly T[]> {
   const results: T[] = [];
-  for (let i = 0; i < list.length; i += 2) results.push(...(await Promise.all(list.slice(i, i + 2).map(ask))));
+  for (let i = 0; i < list.length; i += 2)
+    results.push(...(await Promise.all(list.slice(i, i + 2).map(ask))));
   return results;
 }
 
@@ -126,14 +131,9 @@ t.test('Ctrl-C in `xctl events -f` ends it without a word', async (t) => {
 });
 
 t.test('a reader that has enough: `| head -1` is no error', async (t) => {
-  for (const [command, last] of [
-    ['why', '0 '],
-    ['ps -o json', '0 '],
-    ['graph', '0 '],
-    ['events -f -o json', '0 '],
-  ] as const) {
-    const result = await piped(`"$0" ${command} --socket "$1" | head -1; echo "\${PIPESTATUS[0]} " >&2`);
-    t.equal(result.stderr, last, `xctl ${command} | head -1: ${result.stderr}`);
+  for (const command of ['why', 'ps -o json', 'graph', 'events -f -o json']) {
+    const result = await piped(`"$0" ${command} --socket "$1" | head -1; echo "\${PIPESTATUS[0]}" >&2`);
+    t.equal(result.stderr, '0', `xctl ${command} | head -1: ${result.stderr}`);
     t.ok(result.stdout.length > 0, command);
   }
 
@@ -145,7 +145,9 @@ t.test('a reader that has enough: `| head -1` is no error', async (t) => {
 });
 
 t.test('an answer that cannot be written is no success', async (t) => {
-  const proc = await start(t, 'bash', ['-c', '"$0" ps --socket "$1" > /dev/full', XCTL, agent.socket], { wrap: WITHOUT_TAP });
+  const proc = await start(t, 'bash', ['-c', '"$0" ps --socket "$1" > /dev/full', XCTL, agent.socket], {
+    wrap: WITHOUT_TAP,
+  });
   t.equal((await proc.exited).code, 1);
   t.same(complaintFlaws(proc.stderr.join('\n'), 'xctl: cannot write the answer'), []);
 });

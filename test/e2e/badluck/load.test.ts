@@ -29,7 +29,10 @@ t.test('10,000 short processes a second: each end is seen, or counted as lost', 
   }
   const unrecorded = reader.summary().trailer?.dropped ?? Number.NaN;
   const told = `${ends.size} seen, ${lost} lost, ${unrecorded} not recorded of ${made}`;
-  t.ok([...ends.values()].every((times) => times === 1), 'none was told twice');
+  t.ok(
+    [...ends.values()].every((times) => times === 1),
+    'none was told twice',
+  );
   t.ok(ends.size <= made, told);
   t.ok(ends.size + lost + unrecorded >= made, told);
   t.same(stackFlaws(agent.proc.stderr.join('\n')), []);
@@ -45,7 +48,9 @@ async function metricsUrl(agent: Agent): Promise<string> {
 /** What the kernel side lost, whatever it was. */
 async function lostRecords(url: string): Promise<number> {
   const text = await (await fetch(url)).text();
-  const values = [...text.matchAll(/^xctl_events_lost_total\{[^}]*\} (\d+)$/gm)].map((match) => Number(match[1]));
+  const values = [...text.matchAll(/^xctl_events_lost_total\{[^}]*\} (\d+)$/gm)].map((match) =>
+    Number(match[1]),
+  );
   return values.reduce((sum, value) => sum + value, 0);
 }
 
@@ -69,7 +74,10 @@ t.test('50,000 open sockets at the start: it gets ready, stays small and answers
   const rss = rssBytes(agent.pid) ?? Number.POSITIVE_INFINITY;
   t.ok(rss < MAX_RSS_BYTES, `RSS ${Math.round(rss / 1024 / 1024)} MB`);
   const checks = await checksOf(agent.socket);
-  t.same(checks.filter((check) => check.status === 'failed'), []);
+  t.same(
+    checks.filter((check) => check.status === 'failed'),
+    [],
+  );
   t.comment(`RSS ${Math.round(rss / 1024 / 1024)} MB`);
   t.equal((await agent.proc.stop('SIGTERM')).code, 0);
 });

@@ -24,7 +24,9 @@ t.test('a pid that is a thread is answered for its process, and says so', async 
   const deadlock = await startWorkload(t, 'deadlock');
   await deadlock.ready();
   const tid = deadlock.truths('abba')[0]?.tid ?? 0;
-  const ofProcess = await untilWhy(agent, deadlock.pid, (a) => a.subScene === 'Deadlock', { what: 'deadlock' });
+  const ofProcess = await untilWhy(agent, deadlock.pid, (a) => a.subScene === 'Deadlock', {
+    what: 'deadlock',
+  });
   const answer = await agent.why(tid);
   t.match(answer.target, { pid: deadlock.pid, tid, state: 'running' });
   t.same(brief(answer), brief(ofProcess));
@@ -61,7 +63,9 @@ function childOf(pid: number): number {
 
 async function askInside(scope: Scope, host: number, words: readonly string[]): Promise<CliResult> {
   const enter = ['nsenter', '--target', String(host), '--pid', '--mount', ...WITHOUT_TAP];
-  const proc = await start(scope, join(ROOT, 'bin', 'xctl'), [...words, '--socket', agent.socket], { wrap: enter });
+  const proc = await start(scope, join(ROOT, 'bin', 'xctl'), [...words, '--socket', agent.socket], {
+    wrap: enter,
+  });
   const { code } = await proc.exited;
   return { code: code ?? -1, stdout: proc.stdout.join('\n'), stderr: proc.stderr.join('\n') };
 }
@@ -99,7 +103,15 @@ function backendOver(graph: StateGraph, look: () => void): Backend {
 function learn(graph: StateGraph, comm: string, start: number): void {
   const { pid } = process;
   const attrs = { start, comm };
-  graph.apply({ ts: start, type: 'process.seen', entity: `pid:${pid}`, pid, value: 0, probe: 'process', attrs });
+  graph.apply({
+    ts: start,
+    type: 'process.seen',
+    entity: `pid:${pid}`,
+    pid,
+    value: 0,
+    probe: 'process',
+    attrs,
+  });
 }
 
 t.test('a pid that goes to another process between question and answer gets no answer', async (t) => {
@@ -109,11 +121,21 @@ t.test('a pid that goes to another process between question and answer gets no a
 
   const told = new StateGraph();
   learn(told, 'old', older);
-  await t.rejects(ask(backendOver(told, () => learn(told, 'new', own))), { name: 'NoProcessError', message: /another's now/ });
-  t.equal((await ask(backendOver(told, () => undefined))).target.comm, 'new', 'asked again, it is the new one');
+  await t.rejects(ask(backendOver(told, () => learn(told, 'new', own))), {
+    name: 'NoProcessError',
+    message: /another's now/,
+  });
+  t.equal(
+    (await ask(backendOver(told, () => undefined))).target.comm,
+    'new',
+    'asked again, it is the new one',
+  );
 
   // Nobody told the graph: /proc knows that what it has to say is about a process that is gone.
   const unaware = new StateGraph();
   learn(unaware, 'old', older);
-  await t.rejects(ask(backendOver(unaware, () => undefined)), { name: 'NoProcessError', message: /another's now/ });
+  await t.rejects(ask(backendOver(unaware, () => undefined)), {
+    name: 'NoProcessError',
+    message: /another's now/,
+  });
 });

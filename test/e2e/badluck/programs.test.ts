@@ -53,10 +53,15 @@ t.test('flood, garbage, an endless line, a closed pipe, a crash', async (t) => {
   await untilCheck('missing', ({ status, detail }) => status === 'failed' && /ENOENT/.test(detail));
 
   const stream = await streamEvents(t, agent, 'wait.pass,compute');
-  await stream.find((event) => event.type === 'compute.step_time' && event.probe === 'subprocess', 'a custom event');
+  await stream.find(
+    (event) => event.type === 'compute.step_time' && event.probe === 'subprocess',
+    'a custom event',
+  );
   const stopped = await startWorkload(t, 'stopped');
   const peer = (await stopped.ready()).number('peer');
-  const answer = await untilWhy(agent, stopped.pid, (a) => a.verdict === 'cause-found', { what: 'in the noise' });
+  const answer = await untilWhy(agent, stopped.pid, (a) => a.verdict === 'cause-found', {
+    what: 'in the noise',
+  });
   t.match(brief(answer), { subScene: 'Stopped', root: `pid:${peer}` });
   const rss = rssBytes(agent.pid) ?? Number.POSITIVE_INFINITY;
   t.ok(rss < MAX_RSS_BYTES, `RSS ${Math.round(rss / 1024 / 1024)} MB`);

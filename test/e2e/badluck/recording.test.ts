@@ -40,55 +40,61 @@ t.test('a full disk ends the recording, not the agent; what was written can be r
   t.same(stackFlaws(agent.stderr.join('\n')), []);
 });
 
-t.test('a recording that was cut anywhere is answered as far as it goes, or refused in one line', async (t) => {
-  const dir = scratch(t);
-  const file = join(dir, 'recording.jsonl');
-  const agent = await startAgent(t, { args: ['--record', file] });
-  const stopped = await startWorkload(t, 'stopped');
-  const truth = await stopped.ready();
-  await until(async () => (await agent.why(stopped.pid)).verdict === 'cause-found', {
-    timeoutMs: 10_000,
-    what: 'the cause',
-    everyMs: 100,
-  });
-  await agent.stop();
+t.test(
+  'a recording that was cut anywhere is answered as far as it goes, or refused in one line',
+  async (t) => {
+    const dir = scratch(t);
+    const file = join(dir, 'recording.jsonl');
+    const agent = await startAgent(t, { args: ['--record', file] });
+    const stopped = await startWorkload(t, 'stopped');
+    const truth = await stopped.ready();
+    await until(async () => (await agent.why(stopped.pid)).verdict === 'cause-found', {
+      timeoutMs: 10_000,
+      what: 'the cause',
+      everyMs: 100,
+    });
+    await agent.stop();
 
-  const bytes = readFileSync(file);
-  const question = ['why', String(stopped.pid), '-o', 'json', '--replay'];
-  const whole = await xctl([...question, file]);
-  t.equal(whole.code, 0);
-  t.equal(whole.stderr, '', 'nothing is missing');
-  t.equal((JSON.parse(whole.stdout) as WhyAnswer).rootCause?.node, `pid:${truth.number('peer')}`);
+    const bytes = readFileSync(file);
+    const question = ['why', String(stopped.pid), '-o', 'json', '--replay'];
+    const whole = await xctl([...question, file]);
+    t.equal(whole.code, 0);
+    t.equal(whole.stderr, '', 'nothing is missing');
+    t.equal((JSON.parse(whole.stdout) as WhyAnswer).rootCause?.node, `pid:${truth.number('peer')}`);
 
-  const header = bytes.indexOf('\n') + 1;
-  const beforeTrailer = bytes.lastIndexOf('\n', bytes.length - 2) + 1;
-  const cut = async (at: number) => {
-    const short = join(dir, `${at}.jsonl`);
-    writeFileSync(short, bytes.subarray(0, at));
-    return xctl([...question, short]);
-  };
-  for (const at of [0, 1, Math.floor(header / 2)]) {
-    const result = await cut(at);
-    t.equal(result.code, 2, `${at} bytes are no recording`);
-    t.same(complaintFlaws(result.stderr, 'xctl why: '), []);
-  }
-  const early = await cut(header);
-  t.equal(early.code, 4, 'the header alone knows no process');
-  t.match(early.stderr, /^xctl why: .*no process/m);
-  for (const at of [beforeTrailer, beforeTrailer - 7, bytes.length - 9]) {
-    const result = await cut(at);
-    t.equal(result.code, 0, `${at} of ${bytes.length} bytes: ${result.stderr}`);
-    t.match(result.stderr, /^xctl why: note: the recording ends early, after \d+ events/);
-    t.equal((JSON.parse(result.stdout) as WhyAnswer).rootCause?.node, `pid:${truth.number('peer')}`);
-  }
+    const header = bytes.indexOf('\n') + 1;
+    const beforeTrailer = bytes.lastIndexOf('\n', bytes.length - 2) + 1;
+    const cut = async (at: number) => {
+      const short = join(dir, `${at}.jsonl`);
+      writeFileSync(short, bytes.subarray(0, at));
+      return xctl([...question, short]);
+    };
+    for (const at of [0, 1, Math.floor(header / 2)]) {
+      const result = await cut(at);
+      t.equal(result.code, 2, `${at} bytes are no recording`);
+      t.same(complaintFlaws(result.stderr, 'xctl why: '), []);
+    }
+    const early = await cut(header);
+    t.equal(early.code, 4, 'the header alone knows no process');
+    t.match(early.stderr, /^xctl why: .*no process/m);
+    for (const at of [beforeTrailer, beforeTrailer - 7, bytes.length - 9]) {
+      const result = await cut(at);
+      t.equal(result.code, 0, `${at} of ${bytes.length} bytes: ${result.stderr}`);
+      t.match(result.stderr, /^xctl why: note: the recording ends early, after \d+ events/);
+      t.equal((JSON.parse(result.stdout) as WhyAnswer).rootCause?.node, `pid:${truth.number('peer')}`);
+    }
 
-  const damaged = join(dir, 'damaged.jsonl');
-  const middle = bytes.indexOf('\n', Math.floor(bytes.length / 2)) + 1;
-  writeFileSync(damaged, Buffer.concat([bytes.subarray(0, middle), Buffer.from('\0\xff{"ts":\n[1]\n'), bytes.subarray(middle)]));
-  const result = await xctl([...question, damaged]);
-  t.equal(result.code, 0);
-  t.match(result.stderr, /2 lines are no events and were passed over/);
-});
+    const damaged = join(dir, 'damaged.jsonl');
+    const middle = bytes.indexOf('\n', Math.floor(bytes.length / 2)) + 1;
+    writeFileSync(
+      damaged,
+      Buffer.concat([bytes.subarray(0, middle), Buffer.from('\0\xff{"ts":\n[1]\n'), bytes.subarray(middle)]),
+    );
+    const result = await xctl([...question, damaged]);
+    t.equal(result.code, 0);
+    t.match(result.stderr, /2 lines are no events and were passed over/);
+  },
+);
 
 t.test('what is no recording is refused in one line', async (t) => {
   const dir = scratch(t);

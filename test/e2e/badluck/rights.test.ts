@@ -4,7 +4,17 @@ import { chownSync, cpSync, existsSync, mkdirSync, realpathSync, symlinkSync } f
 import { dirname, join } from 'node:path';
 import t, { type Test } from 'tap';
 import { ROOT } from '../../lib/root.js';
-import { AGENT, ask, checksOf, complaintFlaws, logged, READY, scratch, stackFlaws, startRaw } from '../lib/raw-agent.js';
+import {
+  AGENT,
+  ask,
+  checksOf,
+  complaintFlaws,
+  logged,
+  READY,
+  scratch,
+  stackFlaws,
+  startRaw,
+} from '../lib/raw-agent.js';
 
 t.jobs = 2;
 
@@ -67,7 +77,9 @@ t.test('root without CAP_BPF', (t) =>
 
 t.test('no libbpf', (t) => {
   const library = realpathSync(
-    execFileSync('sh', ['-c', "ldconfig -p | sed -n 's/.*libbpf.so.1 .*=> //p' | head -1"], { encoding: 'utf8' }).trim(),
+    execFileSync('sh', ['-c', "ldconfig -p | sed -n 's/.*libbpf.so.1 .*=> //p' | head -1"], {
+      encoding: 'utf8',
+    }).trim(),
   );
   const hide = 'mount --bind /dev/null "$0" && exec "$@"';
   return expectBlind(t, {
@@ -111,7 +123,8 @@ t.test('no BTF: nothing can be loaded, and it says where to get it', async (t) =
 t.test('an object of another version is refused; the other probes run', async (t) => {
   const dir = scratch(t);
   const tree = join(dir, 'package');
-  for (const part of ['bin', 'dist', 'package.json']) cpSync(join(ROOT, part), join(tree, part), { recursive: true });
+  for (const part of ['bin', 'dist', 'package.json'])
+    cpSync(join(ROOT, part), join(tree, part), { recursive: true });
   symlinkSync(join(ROOT, 'node_modules'), join(tree, 'node_modules'));
   buildOtherAbi(join(dir, 'source'), join(tree, 'dist', 'bpf', 'process.bpf.o'));
 
@@ -131,6 +144,15 @@ function buildOtherAbi(source: string, to: string): void {
   cpSync(join(ROOT, 'bpf'), join(source, 'bpf'), { recursive: true });
   const header = join(source, 'bpf', 'xctl_events.h');
   execFileSync('sed', ['-i', 's/^#define XCTL_ABI_VERSION .*/#define XCTL_ABI_VERSION 99/', header]);
-  const flags = ['-g', '-O2', '-target', 'bpf', '-mcpu=v3', '-D__TARGET_ARCH_x86', `-I${ROOT}`, `-I${dirname(header)}`];
+  const flags = [
+    '-g',
+    '-O2',
+    '-target',
+    'bpf',
+    '-mcpu=v3',
+    '-D__TARGET_ARCH_x86',
+    `-I${ROOT}`,
+    `-I${dirname(header)}`,
+  ];
   execFileSync('clang', [...flags, '-c', join(source, 'bpf', 'process.bpf.c'), '-o', to]);
 }

@@ -17,9 +17,12 @@ export interface EventStream {
 
 /** Comes back when the stream runs. `types` as `xctl events --type` takes them; they must include `wait`. */
 export async function streamEvents(scope: Scope, agent: Agent, types: string): Promise<EventStream> {
-  const proc = await start(scope, join(ROOT, 'bin', 'xctl'), [
-    ...['events', '-f', '-o', 'json', '--type', types, '--socket', agent.socket],
-  ], { wrap: WITHOUT_TAP });
+  const proc = await start(
+    scope,
+    join(ROOT, 'bin', 'xctl'),
+    [...['events', '-f', '-o', 'json', '--type', types, '--socket', agent.socket]],
+    { wrap: WITHOUT_TAP },
+  );
   let read = 0;
   const events: WireEvent[] = [];
   const take = (): readonly WireEvent[] => {

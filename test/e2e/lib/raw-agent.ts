@@ -22,7 +22,10 @@ export interface RawOptions {
 }
 
 /** Does not wait for anything: most of these agents are not to get far. */
-export function startRaw(scope: Scope, { socket, args = [], wrap = [], bin = AGENT }: RawOptions): Promise<Proc> {
+export function startRaw(
+  scope: Scope,
+  { socket, args = [], wrap = [], bin = AGENT }: RawOptions,
+): Promise<Proc> {
   const words = ['--socket', socket, ...args];
   return start(scope, bin, words, { wrap: [...wrap, ...WITHOUT_TAP, 'setpriv', '--pdeathsig', 'KILL'] });
 }

@@ -1,0 +1,133 @@
+/**
+ * Random lives of a small node: few pids, pipes, flows and locks, so that events meet. Names and times
+ * are plausible, the order is not: exits before forks, waits of the dead, reused pids, time jumps.
+ */
+import fc from 'fast-check';
+import { closedWindow, flow, idOf, reversed, type Story, stuck } from './build.js';
+
+/** One thing that happens, told to a story. */
+export type Deed = (story: Story) => void;
+
+const pid = fc.integer({ min: 1, max: 6 });
+/** Also of threads that are some process's main one. */
+const tid = fc.integer({ min: 1, max: 12 });
+const small = fc.integer({ min: 1, max: 3 });
+const forMs = fc.constantFrom(0, 50, 1_500, 5_000, 60_000);
+const start = fc.constantFrom(1_000, 2_000, 3_000);
+const some = fc.array(pid, { maxLength: 4 });
+const numbers = fc.tuple(small, fc.constantFrom('well', 'stuck', 'closed', 'lossy', 'reverse'));
+const entity = fc.oneof(
+  small.map((n) => `pipe:${n}`),
+  small.map((n) => `unix:${n}`),
+  small.map((n) => idOf(flow(n))),
+  small.map((n) => `file:8:1/${n}`),
+);
+
+function flowFor(story: Story, [n, how]: readonly [number, string]): ReturnType<typeof flow> {
+  const attrs = story.owner(flow(n), n);
+  switch (how) {
+    case 'stuck':
+      return stuck(attrs, story.now - 3_000);
+    case 'closed':
+      return closedWindow(attrs);
+    case 'lossy':
+      return { ...attrs, retransmits: 7, totalRetrans: 7 };
+    case 'reverse':
+      return stuck(reversed(attrs), story.now - 3_000);
+    default:
+      return attrs;
+  }
+}
+
+const waitDeeds: fc.Arbitrary<Deed>[] = [
+  fc.tuple(pid, fc.option(tid), forMs, fc.nat({ max: 2_000 })).chain(([p, t, ms, runMs]) => {
+    const spec = { ...(t !== null && { tid: t }), forMs: ms, runMs };
+    return fc.oneof(
+      fc.constant<Deed>((s) => s.runs(p, spec)),
+      fc.constant<Deed>((s) => s.sleeps(p, spec)),
+      fc.constant<Deed>((s) => s.futex(p, spec)),
+      fc.constant<Deed>((s) => s.accepts(p, spec)),
+      fc.constant<Deed>((s) => s.stopped(p, spec)),
+      fc.constant<Deed>((s) => s.frozen(p, spec)),
+      fc.constant<Deed>((s) => s.disk(p, 'sda', spec)),
+      fc.constant<Deed>((s) => s.other(p, 'io_uring', spec)),
+      tid.map<Deed>((by) => (s) => s.traced(p, by, spec)),
+      fc.tuple(small, tid).map<Deed>(
+        ([address, owner]) =>
+          (s) =>
+            s.lock(p, address, owner, spec),
+      ),
+      tid.map<Deed>((other) => (s) => s.joins(p, other, spec)),
+      small.map<Deed>((n) => (s) => s.reads(p, n, spec)),
+      small.map<Deed>((n) => (s) => s.writes(p, n, spec)),
+      small.map<Deed>((n) => (s) => s.unix(p, n, spec)),
+      small.map<Deed>((n) => (s) => s.fileLock(p, n, spec)),
+      numbers.map<Deed>((which) => (s) => s.receives(p, flowFor(s, which), spec)),
+      numbers.map<Deed>((which) => (s) => s.sends(p, flowFor(s, which), spec)),
+      fc.option(pid).map<Deed>((child) => (s) => s.waitsForChild(p, child ?? 0, spec)),
+      fc.tuple(numbers, entity).map<Deed>(
+        ([which, member]) =>
+          (s) =>
+            s.polls(p, [flowFor(s, which), member, 'eventfd'], spec),
+      ),
+    );
+  }),
+];
+
+const otherDeeds: fc.Arbitrary<Deed>[] = [
+  fc.tuple(pid, start, fc.option(pid)).chain(([p, at, ppid]) => {
+    const spec = { start: at, ...(ppid !== null && { ppid }) };
+    return fc.constantFrom<Deed>(
+      (s) => s.seen(p, spec),
+      (s) => s.forked(p, spec),
+      (s) => s.execed(p, spec),
+      (s) => s.forked(p, { ...spec, job: { rank: p, because: 'gpu' } }),
+    );
+  }),
+  pid.map<Deed>((p) => (s) => s.oomKilled(p, '/x')),
+  fc
+    .tuple(pid, fc.constantFrom({ code: 0 }, { code: 3 }, { signal: 'SIGKILL' }, { signal: 'SIGTERM' }))
+    .map<Deed>(
+      ([p, how]) =>
+        (s) =>
+          s.exited(p, how),
+    ),
+  fc.tuple(entity, some).map<Deed>(
+    ([id, pids]) =>
+      (s) =>
+        s.holders(id, ...pids),
+  ),
+  fc.array(tid, { maxLength: 12 }).map<Deed>((same) => (s) => s.pass(same)),
+  fc
+    .tuple(
+      numbers,
+      fc.constantFrom(
+        'transport.state',
+        'transport.timeout',
+        'transport.retransmit',
+        'transport.zero_window',
+        'transport.recovered',
+        'transport.connect',
+        'transport.connect_failed',
+        'transport.reset',
+        'transport.close',
+      ),
+    )
+    .map<Deed>(
+      ([which, type]) =>
+        (s) =>
+          s.transport(type, flowFor(s, which), 1),
+    ),
+  fc.constantFrom(0, 1, 400, 1_000, 4_000, 700_000).map<Deed>((ms) => (s) => s.later(ms)),
+];
+
+/** Waits are what is sampled most. */
+export const deeds: fc.Arbitrary<readonly Deed[]> = fc.array(
+  fc.oneof(
+    { weight: 3, arbitrary: fc.oneof(...waitDeeds) },
+    { weight: 2, arbitrary: fc.oneof(...otherDeeds) },
+  ),
+  { maxLength: 120, size: 'max' },
+);
+
+export const PIDS = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12] as const;
