@@ -27,7 +27,7 @@ const SECONDS = 10;
 const RECORDS_PER_SECOND = 1_050_000;
 const ASKED_PER_SECOND = 1_000_000;
 /** As many records a system call, so that each call goes round all of them. */
-const FLOWS = 4_096;
+const FLOWS = 1_024;
 /** The first for the agent's side, the second for the producer; one machine with one core shares it. */
 const [OURS, THEIRS] = availableParallelism() > 1 ? [0, 1] : [0, 0];
 /** Growth that is allocator noise: the young generation and the ring's own pages come and go. */

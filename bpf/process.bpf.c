@@ -180,7 +180,7 @@ static __always_inline int on_oom(__u64 victim)
 	if ((__u32)victim == victim) {
 		/* In a cgroup with one process, and mostly elsewhere, it is the one that asked for memory. */
 		task = (void *)bpf_get_current_task();
-		known = BPF_CORE_READ(task, pid) == victim || BPF_CORE_READ(task, tgid) == victim;
+		known = (__u32)BPF_CORE_READ(task, pid) == victim || (__u32)BPF_CORE_READ(task, tgid) == victim;
 	}
 	if (known) {
 		xctl_fill_process(&e->p, task);

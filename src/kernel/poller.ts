@@ -63,6 +63,7 @@ export class Poller {
   #handlerErrors = 0;
   #timer: NodeJS.Timeout | undefined;
   #running = false;
+  #lastPauseMs = 0;
   #spentMs = 0;
   #drainedMs = performance.now();
 
@@ -171,9 +172,14 @@ export class Poller {
     return Math.max(events.pendingBytes / events.sizeBytes, critical.pendingBytes / critical.sizeBytes);
   }
 
-  /** @param rate share of the fuller ring that fills in a millisecond. */
+  /**
+   * No more than twice the pause before: a ring found empty once, between two bursts, says little.
+   * @param rate share of the fuller ring that fills in a millisecond.
+   */
   #pauseMs(rate: number): number {
-    return rate === 0 ? this.#restMs : Math.min(this.#restMs, Math.floor(FILL / rate));
+    const longestMs = Math.min(this.#restMs, 2 * this.#lastPauseMs + 1);
+    this.#lastPauseMs = rate === 0 ? longestMs : Math.min(longestMs, Math.floor(FILL / rate));
+    return this.#lastPauseMs;
   }
 
   #record(view: DataView, at: number, size: number): void {

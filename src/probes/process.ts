@@ -119,7 +119,7 @@ export class ProcessProbe implements Probe {
     // Who ended since the pass must not be told to run.
     poller.drainAll();
     this.settle();
-    const ts = Math.max(...found.map(({ view, at }) => this.#ts(view, at)));
+    const ts = found.reduce((latest, { view, at }) => Math.max(latest, this.#ts(view, at)), 0);
     // Parents first, so that children know what they run under; pids wrap, start times do not.
     found.sort((a, b) => u64(a.view, a.at + P.startNs) - u64(b.view, b.at + P.startNs));
     for (const { view, at } of found) {

@@ -146,7 +146,8 @@ function otherEnd(walk: Walk, flow: FlowNode, thread: Thread): Outcome | undefin
   if (flow.attrs === undefined) return undefined;
   const reverse = walk.graph.nodes.get(reverseFlowId(flow.attrs));
   if (reverse?.type !== 'flow') return undefined;
-  const fault = flowFault(reverse, walk.now);
+  const fault =
+    flowFault(reverse, walk.now) ?? (waitedMs(thread) < STUCK_MS ? undefined : lossFault(reverse));
   if (fault === undefined || fault.subScene === 'ZeroWindow') return undefined;
   const owner = reverse.in.find((edge) => edge.kind === 'Consumes')?.from;
   const links: Link[] = [waitLink(thread, flow)];

@@ -2,10 +2,13 @@
 import type { ProcessNode, Thread } from '../graph/model.js';
 import { CONFIDENCE, DISCOUNT } from './confidence.js';
 import type { Fault, Link, Outcome } from './finding.js';
-import { waitFact } from './finding.js';
-import { extend, holdersOf, MAX_HOLDERS, waitLink } from './links.js';
+import { waitedMs, waitFact } from './finding.js';
+import { extend, holdersOf, MAX_HOLDERS, PROGRESS_CPU_SHARE, waitLink } from './links.js';
 import type { Step, Walk } from './walk.js';
 import { waitNote, who } from './words.js';
+
+/** A peer that is active, but has let somebody wait for this long, does not serve them. */
+const NEGLECTED_MS = 5_000;
 
 /**
  * @param fallback what is wrong with the object itself (a closed window), for when its holder shows
@@ -118,14 +121,21 @@ function heldBy(own: Link, holder: ProcessNode): Link {
   };
 }
 
+function idleNote(main: Thread | undefined): string {
+  return main === undefined ? 'is idle' : waitNote(main);
+}
+
 /** Nothing is wrong with the holder, but it is the one who does not act. */
 export function peerFault(
   holder: ProcessNode,
   waiter: Thread,
   kind: 'running' | 'by-design' | 'unknown',
-): Fault {
+): Fault | undefined {
   const main = holder.threads.get(holder.pid);
-  const doing = kind === 'running' ? 'is busy on the CPU' : main === undefined ? 'is idle' : waitNote(main);
+  const busy = holder.cpuShare >= PROGRESS_CPU_SHARE;
+  // It goes from one short wait to the next: it may well be about to serve this one.
+  if (kind === 'running' && !busy && waitedMs(waiter) < NEGLECTED_MS) return undefined;
+  const doing = kind === 'running' ? (busy ? 'is busy on the CPU' : 'does other things') : idleNote(main);
   return {
     node: holder,
     scene: 'ProcessBlocked',

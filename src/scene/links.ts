@@ -5,6 +5,9 @@ import { waitedMs, waitFact } from './finding.js';
 import type { Walk } from './walk.js';
 import { waitNote } from './words.js';
 
+/** A CPU share above this is progress, whatever some threads sleep in. */
+export const PROGRESS_CPU_SHARE = 0.25;
+
 /** Below this a wait says nothing: a healthy pipeline waits all the time. */
 export const STUCK_MS = 1_000;
 

@@ -15,6 +15,7 @@ import type { Fault, Link, Outcome } from './finding.js';
 import { waitedMs } from './finding.js';
 import { followWait } from './follow.js';
 import { lossFault } from './flow.js';
+import { PROGRESS_CPU_SHARE } from './links.js';
 import { haltFault } from './halt.js';
 import { duration, who } from './words.js';
 
@@ -22,8 +23,6 @@ const MAX_DEPTH = 24;
 const MAX_STEPS = 1_000;
 /** Of one process's threads, how many are followed; the longest waits first. */
 const MAX_THREADS = 128;
-/** A CPU share above this is progress, whatever some threads sleep in. */
-export const PROGRESS_CPU_SHARE = 0.25;
 /** A thread found on one flow in this share of the samples is slowed by it, though it never waits for long. */
 const LOSSY_SHARE = 0.4;
 

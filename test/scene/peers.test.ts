@@ -68,7 +68,10 @@ table([
   },
   {
     name: 'a peer that computes',
-    tell: (s) => s.seen(10).seen(20).reads(10, 7).holders('pipe:7', 20).runs(20),
+    tell: (s) => {
+      s.seen(10).seen(20).reads(10, 7).holders('pipe:7', 20).runs(20, { runMs: 0 }).pass();
+      s.later(1_000).runs(20, { runMs: 900 }).pass([10]);
+    },
     ask: 10,
     expect: {
       verdict: 'cause-found',
@@ -77,6 +80,20 @@ table([
       confidence: 0.65,
       summary: /is busy on the CPU$/,
     },
+  },
+  {
+    name: 'a peer that goes from one short wait to the next is not blamed at once',
+    tell: (s) =>
+      s.seen(10).seen(20).reads(10, 7, { forMs: 2_000 }).holders('pipe:7', 20).reads(20, 8, { forMs: 40 }),
+    ask: 10,
+    expect: { verdict: 'healthy' },
+  },
+  {
+    name: '… but after many seconds it is',
+    tell: (s) =>
+      s.seen(10).seen(20).reads(10, 7, { forMs: 9_000 }).holders('pipe:7', 20).reads(20, 8, { forMs: 40 }),
+    ask: 10,
+    expect: { verdict: 'cause-found', scene: WAITS_ON_PEER, root: 'pid:20', summary: /does other things$/ },
   },
   {
     name: 'a pipe that nobody here holds',

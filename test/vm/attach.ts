@@ -23,9 +23,10 @@ const bpfDir = join(ROOT, 'dist/bpf');
 const kernel = await Kernel.open({ log: createLog('warn'), bpfDir });
 const failures: Record<string, string> = {};
 const programs: ProgramStatus[] = [];
-for (const file of readdirSync(bpfDir).sort()) {
-  if (!file.endsWith('.bpf.o')) continue;
-  const name = file.slice(0, -'.bpf.o'.length);
+// By source: an object that was not built is a failure, and a stale one is no object.
+for (const file of readdirSync(join(ROOT, 'bpf')).sort()) {
+  if (!file.endsWith('.bpf.c')) continue;
+  const name = file.slice(0, -'.bpf.c'.length);
   try {
     const object = await kernel.load(name);
     programs.push(...object.programs);
