@@ -3,7 +3,14 @@
  * Every shape that makes the walk work is in it: pipelines, crowds on one pipe, chains longer than the
  * walk goes, processes with a thousand threads, poll sets, locks, a parent of thousands.
  */
-import type { Event, FlowAttrs, Holder, PollMember, WaitAttrs } from '../../src/events/event.js';
+import type {
+  Event,
+  EventCatalogue,
+  FlowAttrs,
+  Holder,
+  PollMember,
+  WaitAttrs,
+} from '../../src/events/event.js';
 import { flowId, lockId, futexId, pipeId, pollId, processId, unixId } from '../../src/events/ids.js';
 import type { StateGraph } from '../../src/graph/state-graph.js';
 
@@ -21,22 +28,26 @@ const START_NS = 1_000_000_000;
 const FIRST_PID = 1_000;
 const FIRST_TID = 1_000_000;
 
-const ORDINARY = 32_000;
+const SIZES = {
+  ordinary: 16_000,
+  threaded: 60,
+  pipes: 50_000,
+  crowdedPipes: 100,
+  chains: 40,
+  flows: 16_000,
+  unixSockets: 6_000,
+  pollers: 200,
+  children: 4_000,
+};
+type Sizes = Readonly<typeof SIZES>;
+
 const MAX_THREADS_ORDINARY = 20;
-const THREADED = 60;
 const THREADS_THREADED = 1_000;
-const PIPES = 36_000;
 const HOLDERS_A_PIPE = 14;
-const CROWDED_PIPES = 100;
 const HOLDERS_CROWDED = 1_000;
-const CHAINS = 40;
 const CHAIN_LENGTH = 100;
-const FLOWS = 16_000;
-const UNIX_SOCKETS = 6_000;
-const POLLERS = 200;
 /** As many as the sampler reports of one set (XCTL_SET_MAX). */
 const MEMBERS_A_SET = 64;
-const CHILDREN = 4_000;
 
 /** Small numbers from a seed (Marsaglia's xorshift32): the same world in every run. */
 export class Dice {
@@ -57,28 +68,32 @@ export class Dice {
   }
 }
 
-export function buildWorld(graph: StateGraph): World {
-  return new Builder(graph).build();
+/** @param scale 1 for a million edges. */
+export function buildWorld(graph: StateGraph, scale = 1): World {
+  const scaled = Object.entries(SIZES).map(([name, size]) => [name, Math.ceil(size * scale)]);
+  return new Builder(graph, { ...SIZES, ...Object.fromEntries(scaled) }).build();
 }
 
 class Builder {
   readonly #graph: StateGraph;
+  readonly #sizes: Sizes;
   readonly #dice = new Dice(0x2545_f491);
   #pid = FIRST_PID;
   #tid = FIRST_TID;
   #ts = NOW_MS;
 
-  constructor(graph: StateGraph) {
+  constructor(graph: StateGraph, sizes: Sizes) {
     this.#graph = graph;
+    this.#sizes = sizes;
   }
 
   build(): World {
     const root = this.#process(1);
-    const ordinary = this.#processes(ORDINARY, root);
-    const threaded = this.#processes(THREADED, root);
-    const pollers = this.#processes(POLLERS, root);
+    const ordinary = this.#processes(this.#sizes.ordinary, root);
+    const threaded = this.#processes(this.#sizes.threaded, root);
+    const pollers = this.#processes(this.#sizes.pollers, root);
     const parent = this.#process(root);
-    this.#processes(CHILDREN, parent);
+    this.#processes(this.#sizes.children, parent);
     this.#flows(ordinary);
     this.#pipes(ordinary);
     const hubs = this.#crowds(ordinary);
@@ -115,7 +130,7 @@ class Builder {
   }
 
   #flows(owners: readonly number[]): void {
-    for (let i = 0; i < FLOWS; i++) {
+    for (let i = 0; i < this.#sizes.flows; i++) {
       const pid = owners[i] ?? FIRST_PID;
       const attrs: FlowAttrs = {
         ...flowOf(i, i % 50 === 0),
@@ -134,20 +149,20 @@ class Builder {
   }
 
   #pipes(pids: readonly number[]): void {
-    for (let i = 0; i < PIPES; i++) {
+    for (let i = 0; i < this.#sizes.pipes; i++) {
       this.#holders(
         pipeId(i),
         Array.from({ length: HOLDERS_A_PIPE }, () => this.#any(pids)),
       );
     }
-    for (let i = 0; i < UNIX_SOCKETS; i++) this.#holders(unixId(i), [this.#any(pids)]);
+    for (let i = 0; i < this.#sizes.unixSockets; i++) this.#holders(unixId(i), [this.#any(pids)]);
   }
 
   /** Pipes that a thousand processes have open, and their readers. */
   #crowds(pids: readonly number[]): number[] {
     const readers: number[] = [];
-    for (let i = 0; i < CROWDED_PIPES; i++) {
-      const id = pipeId(PIPES + i);
+    for (let i = 0; i < this.#sizes.crowdedPipes; i++) {
+      const id = pipeId(this.#sizes.pipes + i);
       this.#holders(
         id,
         Array.from({ length: HOLDERS_CROWDED }, (_, n) => pids[(i * 97 + n) % pids.length] ?? FIRST_PID),
@@ -162,7 +177,7 @@ class Builder {
   /** Each reads from a pipe that only the next one writes to; the last one reads from a stuck flow. */
   #chains(root: number): number[] {
     const heads: number[] = [];
-    for (let i = 0; i < CHAINS; i++) {
+    for (let i = 0; i < this.#sizes.chains; i++) {
       const pids = this.#processes(CHAIN_LENGTH, root);
       for (const [n, pid] of pids.entries()) {
         const next = pids[n + 1];
@@ -170,7 +185,7 @@ class Builder {
           this.#flowWait(pid, pid, 0);
           continue;
         }
-        const id = pipeId(PIPES + CROWDED_PIPES + i * CHAIN_LENGTH + n);
+        const id = pipeId(this.#sizes.pipes + this.#sizes.crowdedPipes + i * CHAIN_LENGTH + n);
         this.#holders(id, [next]);
         this.#pipeWait(pid, pid, id);
       }
@@ -185,27 +200,42 @@ class Builder {
 
   #oneThread(pid: number, tid: number): void {
     const dice = this.#dice;
-    const wait = this.#wait(pid, tid);
+    const wait = this.#wait(tid);
     switch (dice.roll(8)) {
       case 0:
-        this.#apply({ ...wait, type: 'wait.run', entity: processId(pid) });
+        this.#apply('wait.run', pid, processId(pid), wait);
         return;
       case 1:
       case 2:
-        this.#apply({ ...wait, type: 'wait.futex', entity: futexId(pid, dice.roll(2)) });
+        this.#apply('wait.futex', pid, futexId(pid, dice.roll(2)), wait);
         return;
       case 3:
-        this.#apply({ ...wait, type: 'wait.lock', entity: lockId(pid, 0), ownerTid: pid });
+        this.#lockWait(pid, wait);
         return;
       case 4:
-        this.#flowWait(pid, tid, dice.roll(FLOWS));
+        this.#flowWait(pid, tid, dice.roll(this.#sizes.flows));
         return;
       case 5:
-        this.#apply({ ...wait, type: 'wait.unix', entity: unixId(dice.roll(UNIX_SOCKETS)), peer: 1 });
+        this.#unixWait(pid, wait);
         return;
       default:
-        this.#pipeWait(pid, tid, pipeId(dice.roll(PIPES)));
+        this.#pipeWait(pid, tid, pipeId(dice.roll(this.#sizes.pipes)));
     }
+  }
+
+  #childWait(pid: number): void {
+    const attrs: EventCatalogue['wait.child'] = { ...this.#wait(pid), childPid: 0 };
+    this.#apply('wait.child', pid, processId(pid), attrs);
+  }
+
+  #lockWait(pid: number, wait: WaitAttrs): void {
+    const attrs: EventCatalogue['wait.lock'] = { ...wait, ownerTid: pid };
+    this.#apply('wait.lock', pid, lockId(pid, 0), attrs);
+  }
+
+  #unixWait(pid: number, wait: WaitAttrs): void {
+    const attrs: EventCatalogue['wait.unix'] = { ...wait, peer: 1 };
+    this.#apply('wait.unix', pid, unixId(this.#dice.roll(this.#sizes.unixSockets)), attrs);
   }
 
   #poll(pid: number): void {
@@ -214,31 +244,20 @@ class Builder {
       (_, fd): PollMember =>
         fd % 2 === 0
           ? { fd, entity: entityOf(1 + this.#dice.roll(40)) }
-          : { fd, entity: pipeId(this.#dice.roll(PIPES + CROWDED_PIPES)) },
+          : { fd, entity: pipeId(this.#dice.roll(this.#sizes.pipes + this.#sizes.crowdedPipes)) },
     );
-    this.#apply({
-      ...this.#wait(pid, pid),
-      type: 'wait.poll',
-      entity: pollId(pid, pid),
-      members,
-      nfds: MEMBERS_A_SET,
-    });
+    const attrs: EventCatalogue['wait.poll'] = { ...this.#wait(pid), members, nfds: MEMBERS_A_SET };
+    this.#apply('wait.poll', pid, pollId(pid, pid), attrs);
   }
 
   #pipeWait(pid: number, tid: number, entity: string): void {
-    this.#apply({
-      ...this.#wait(pid, tid),
-      type: 'wait.pipe',
-      entity,
-      op: 'read',
-      readers: 1,
-      writers: 1,
-    });
+    const attrs: EventCatalogue['wait.pipe'] = { ...this.#wait(tid), op: 'read', readers: 1, writers: 1 };
+    this.#apply('wait.pipe', pid, entity, attrs);
   }
 
   #flowWait(pid: number, tid: number, i: number): void {
-    const flow = flowOf(i, i % 50 === 0);
-    this.#apply({ ...this.#wait(pid, tid), type: 'wait.tcp', entity: entityOf(i), flow });
+    const attrs: EventCatalogue['wait.tcp'] = { ...this.#wait(tid), flow: flowOf(i, i % 50 === 0) };
+    this.#apply('wait.tcp', pid, entityOf(i), attrs);
   }
 
   #holders(entity: string, pids: readonly number[]): void {
@@ -253,16 +272,15 @@ class Builder {
     });
   }
 
-  #wait(pid: number, tid: number): WaitAttrs & { readonly pid: number } {
+  #wait(tid: number): WaitAttrs {
     const since = this.#ts - 2_000 - this.#dice.roll(60_000);
-    return { pid, start: START_NS, tid, comm: 'worker', since, runMs: 10, threads: 1 };
+    return { start: START_NS, tid, comm: 'worker', since, runMs: 10, threads: 1 };
   }
 
-  #apply(wait: Flat): void {
-    const { pid, type, entity, ...attrs } = wait;
-    // The pieces of one event, put together; each caller gives those that its type has.
-    const event = { ts: this.#ts, type, entity, pid, value: this.#ts - wait.since, attrs, probe: 'waits' };
-    this.#emit(event as Event);
+  #apply(type: Event['type'], pid: number, entity: string, attrs: WaitAttrs): void {
+    // The callers give each type what it has; TypeScript cannot follow that into a union.
+    const event = { ts: this.#ts, type, entity, pid, value: 0, attrs, probe: 'waits' };
+    this.#emit(event as unknown as Event);
   }
 
   #emit(event: Event): void {
@@ -274,13 +292,6 @@ class Builder {
     return pids[this.#dice.roll(pids.length)] ?? FIRST_PID;
   }
 }
-
-type Flat = WaitAttrs & {
-  readonly pid: number;
-  readonly type: Event['type'];
-  readonly entity: string;
-  readonly [more: string]: unknown;
-};
 
 function entityOf(i: number): string {
   const { local, lport, remote, rport } = flowOf(i, false);

@@ -158,12 +158,17 @@ export class Poller {
   }
 
   #schedule(delayMs: number): void {
-    this.#timer = setTimeout(() => {
-      const elapsedMs = Math.max(1, this.idleMs);
-      const fill = this.#fill();
-      const records = this.drain();
-      if (this.#running) this.#schedule(records >= PASS_RECORDS ? 0 : this.#pauseMs(fill / elapsedMs));
-    }, delayMs);
+    this.#timer = setTimeout(() => this.#turn(), delayMs);
+  }
+
+  #turn(): void {
+    if (!this.#running) return;
+    const elapsedMs = Math.max(1, this.idleMs);
+    const fill = this.#fill();
+    const records = this.drain();
+    // The shortest timer is a millisecond, which a ring that filled up during the pass may not have.
+    if (records >= PASS_RECORDS || this.#fill() > FILL) setImmediate(() => this.#turn());
+    else this.#schedule(this.#pauseMs(fill / elapsedMs));
   }
 
   /** How full the fuller ring is, 0 to 1. */

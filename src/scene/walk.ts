@@ -189,10 +189,9 @@ export class Walk {
     const known = this.#orders.get(process);
     if (known !== undefined) return known;
     const main = process.threads.get(process.pid);
-    const others = [...process.threads.values()].filter((thread) => thread !== main);
-    others.sort((a, b) => a.wait.attrs.since - b.wait.attrs.since || a.tid - b.tid);
-    const kept = others.slice(0, MAX_THREADS);
-    const order = main === undefined ? kept : [main, ...kept];
+    const order = [...process.threads.values()];
+    order.sort((a, b) => rank(a, main) - rank(b, main) || a.tid - b.tid);
+    if (order.length > MAX_THREADS) order.length = MAX_THREADS;
     this.#orders.set(process, order);
     return order;
   }
@@ -219,6 +218,10 @@ function despiteProgress(outcome: FaultOutcome): FaultOutcome {
 function hangsOnOthers(main: Thread): boolean {
   const { type } = main.wait;
   return type === 'wait.futex' || type === 'wait.lock' || type === 'wait.join';
+}
+
+function rank(thread: Thread, main: Thread | undefined): number {
+  return thread === main ? -1 : thread.wait.attrs.since;
 }
 
 /** The chain as the sibling sees it, its first link saying what the main thread does meanwhile. */
