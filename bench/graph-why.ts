@@ -5,7 +5,8 @@
 import { StateGraph } from '../src/graph/state-graph.js';
 import { findings } from '../src/scene/findings.js';
 import { why } from '../src/scene/why.js';
-import { buildWorld, Dice } from './lib/graph-world.js';
+import { Dice } from './lib/graph-tell.js';
+import { buildWorld } from './lib/graph-world.js';
 import { progress, report } from './lib/report.js';
 import { quantile, rounded } from './lib/stats.js';
 

@@ -104,6 +104,7 @@ async function main(): Promise<number> {
   const kernels = asked.length === 0 ? Object.keys(SUITES) : asked;
   mkdirSync(DIR, { recursive: true });
   for (const name of WORKLOADS) await workload(name);
+  await workload('e2e-chain', 'test/e2e/workloads/chain.c');
 
   const sum: Sum = { passed: 0, failed: 0 };
   const results: KernelResult[] = [];

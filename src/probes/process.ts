@@ -27,7 +27,7 @@ import { type LiveProcess, ProcessTable } from './process-table.js';
 import { programChecks, type Without } from './program-checks.js';
 import { forEachRecord, u64 } from './records.js';
 
-const TICK_MS = 200;
+const TICK_MS = 500;
 /** Looks a tick: some ten milliseconds of file reads at most. */
 const LOOKS_A_TICK = 64;
 const REFRESH_MS = 60_000;
