@@ -18,7 +18,7 @@ export interface World {
 }
 
 const SIZES = {
-  jobs: 850,
+  jobs: 750,
   threaded: 60,
   chains: 40,
   crowds: 100,
@@ -34,7 +34,7 @@ const WORKERS_A_TRAINER = 8;
 const THREADS_A_WORKER = 4;
 const FLOWS_A_TRAINER = 2;
 /** Pipes that everybody in the job has inherited: standard output, the log, the launcher's own. */
-const PIPES_OF_ALL = 14;
+const PIPES_OF_ALL = 12;
 const THREADS_THREADED = 1_000;
 const HOLDERS_A_CROWD = 1_000;
 const CHAIN_LENGTH = 100;

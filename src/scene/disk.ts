@@ -17,7 +17,7 @@ export function diskFault(walk: Walk, thread: Thread): Outcome {
   if (node === undefined) {
     return {
       kind: 'unknown',
-      summary: waitNote(thread),
+      summary: () => waitNote(thread),
       needs: 'which device: its file is not known',
       links: [],
     };
@@ -29,7 +29,7 @@ export function diskFault(walk: Walk, thread: Thread): Outcome {
       kind: 'symptom',
       scene: 'StorageSlow',
       subScene: null,
-      summary: `${waitNote(thread)} for ${duration(forMs)}`,
+      summary: () => `${waitNote(thread)} for ${duration(forMs)}`,
       needs: 'whether the device answers: ask again in a moment',
       confidence: CONFIDENCE.waitsForRemotePeer,
       links,

@@ -44,7 +44,8 @@ export type Outcome =
       readonly kind: 'symptom';
       readonly scene: Scene;
       readonly subScene: string | null;
-      readonly summary: string;
+      /** Put into words only if it is the answer: a walk ends in many that are not. */
+      readonly summary: () => string;
       readonly needs: string;
       readonly confidence: number;
       readonly links: readonly Link[];
@@ -52,7 +53,7 @@ export type Outcome =
   /** Waits, and nothing tells for what. */
   | {
       readonly kind: 'unknown';
-      readonly summary: string;
+      readonly summary: () => string;
       readonly needs: string;
       /** The walk ended at its own bounds: nothing may be concluded from what it did not see. */
       readonly cutOff?: true;

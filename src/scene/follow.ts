@@ -54,7 +54,7 @@ function nobodyKnown(thread: Thread, needs: string): Outcome {
   const node = thread.edges[0]?.to;
   return {
     kind: 'unknown',
-    summary: waitNote(thread),
+    summary: () => waitNote(thread),
     needs,
     links: node === undefined ? [] : [waitLink(thread, node)],
   };
@@ -75,7 +75,7 @@ function followOwner(
   if (owner === undefined || (wait.type === 'wait.join' && owner.process !== thread.process)) {
     return {
       kind: 'unknown',
-      summary: waitNote(thread),
+      summary: () => waitNote(thread),
       needs: `thread ${wait.attrs.ownerTid}: it was not sampled`,
       links: [own],
     };
@@ -134,7 +134,7 @@ function followTcp(walk: Walk, thread: Thread, wait: EventOf<'wait.tcp'>, path: 
     kind: 'symptom',
     scene: 'NetworkStall',
     subScene: 'PeerSlow',
-    summary: `${waitNote(thread)} ${remote}; the path shows no fault from here (nothing is unacked)`,
+    summary: () => `${waitNote(thread)} ${remote}; the path shows no fault from here (nothing is unacked)`,
     needs: `what the process behind ${remote} waits for: ask the agent there`,
     confidence: CONFIDENCE.waitsForRemotePeer,
     links: [own],

@@ -17,7 +17,7 @@ const NEGLECTED_MS = 5_000;
 export function followHolders(walk: Walk, thread: Thread, path: readonly Step[], fallback?: Fault): Outcome {
   const node = walk.graph.nodes.get(thread.wait.entity);
   if (node === undefined) {
-    return { kind: 'unknown', summary: waitNote(thread), needs: 'the object it waits on', links: [] };
+    return { kind: 'unknown', summary: () => waitNote(thread), needs: 'the object it waits on', links: [] };
   }
   const own = waitLink(thread, node);
   const all = holdersOf(node);
@@ -28,7 +28,7 @@ export function followHolders(walk: Walk, thread: Thread, path: readonly Step[],
     if (fallback !== undefined) return { kind: 'fault', fault: fallback, links: [own] };
     return {
       kind: 'unknown',
-      summary: waitNote(thread),
+      summary: () => waitNote(thread),
       needs: 'who holds the other end: nobody on this node is known to',
       links: [own],
     };
@@ -74,16 +74,21 @@ function severalHolders(
     }
   }
   if (fallback !== undefined) return { kind: 'fault', fault: fallback, links: [own] };
-  const names = holders.slice(0, 4).map(who).join(', ');
   return {
     kind: 'symptom',
     scene: 'ProcessBlocked',
     subScene: 'WaitsOnPeer',
-    summary: `${waitNote(thread)}; one of ${holders.length} processes holds the other end (${names}${holders.length > 4 ? ', …' : ''}), none shows a fault`,
+    summary: () => oneOf(thread, holders),
     needs: 'which of them should act',
     confidence: CONFIDENCE.waitsForRemotePeer,
     links: [own],
   };
+}
+
+function oneOf(thread: Thread, holders: readonly ProcessNode[]): string {
+  const names = holders.slice(0, 4).map(who).join(', ');
+  const more = holders.length > 4 ? ', …' : '';
+  return `${waitNote(thread)}; one of ${holders.length} processes holds the other end (${names}${more}), none shows a fault`;
 }
 
 /** The process itself holds the other end: another thread of it serves it, or nobody ever will. */
@@ -103,7 +108,7 @@ function selfHeld(walk: Walk, thread: Thread, own: Link, path: readonly Step[]):
   }
   return {
     kind: 'unknown',
-    summary: `${waitNote(thread)}; only the process itself holds the other end`,
+    summary: () => `${waitNote(thread)}; only the process itself holds the other end`,
     needs: 'which of its threads should act',
     links: [own],
   };

@@ -72,7 +72,7 @@ export class Walk {
     // Back where we came from, and no deadlock: what it waits for elsewhere is being followed already.
     if (path.some((step) => (thread === undefined ? step.process === process : step.thread === thread))) {
       this.#ledBack = true;
-      return unknown(`${who(process)} is where the chain came from`, 'which of its threads should act');
+      return unknown(() => `${who(process)} is where the chain came from`, 'which of its threads should act');
     }
     if (thread !== undefined) return this.thread(thread, path);
     const known = this.#settled.get(process);
@@ -106,8 +106,7 @@ export class Walk {
   #tooFar(process: ProcessNode): Outcome {
     this.#ledBack = true;
     return {
-      ...unknown(
-        `the chain goes on past ${who(process)}`,
+      ...unknown(() => `the chain goes on past ${who(process)}`,
         'a shorter chain: ask for a process nearer its end',
       ),
       cutOff: true,
@@ -118,7 +117,7 @@ export class Walk {
     const order = this.#order(process);
     const [main, ...siblings] = order;
     if (main === undefined) {
-      return unknown(`no thread of ${who(process)} has been sampled yet`, 'another pass of the sampler');
+      return unknown(() => `no thread of ${who(process)} has been sampled yet`, 'another pass of the sampler');
     }
     const progress = process.cpuShare >= PROGRESS_CPU_SHARE;
     const mainOutcome = this.#lossy(main) ?? this.thread(main, path);
@@ -197,7 +196,7 @@ export class Walk {
   }
 }
 
-function unknown(summary: string, needs: string): Extract<Outcome, { kind: 'unknown' }> {
+function unknown(summary: () => string, needs: string): Extract<Outcome, { kind: 'unknown' }> {
   return { kind: 'unknown', summary, needs, links: [] };
 }
 
