@@ -29,7 +29,7 @@ no_machine_names() {
 
 scripts_parse() {
   local file
-  for file in scripts/*.sh .ci/run; do bash -n "$file" || return 1; done
+  for file in scripts/*.sh scripts/vm/*.sh .ci/run; do bash -n "$file" || return 1; done
 }
 
 check "biome" "$bin/biome" ci --diagnostic-level=warn --colors=off src test bench scripts

@@ -38,7 +38,7 @@ export class Walk {
   readonly graph: StateGraph;
   readonly now: number;
   readonly #orders = new Map<ProcessNode, readonly Thread[]>();
-  /** Outcomes that hold wherever the walk came from: nothing below them led back or was cut off. */
+  /** Outcomes that this walk may use again: nothing below them led back or was cut off. */
   readonly #settled = new Map<ProcessNode, Outcome>();
   #ledBack = false;
   #steps = 0;
@@ -80,7 +80,7 @@ export class Walk {
     const elsewhere = this.#ledBack;
     this.#ledBack = false;
     const outcome = this.#allThreads(process, path);
-    if (!this.#ledBack) this.#settled.set(process, outcome);
+    if (!this.#ledBack && !this.exhausted) this.#settled.set(process, outcome);
     this.#ledBack ||= elsewhere;
     return outcome;
   }
@@ -106,7 +106,8 @@ export class Walk {
   #tooFar(process: ProcessNode): Outcome {
     this.#ledBack = true;
     return {
-      ...unknown(() => `the chain goes on past ${who(process)}`,
+      ...unknown(
+        () => `the chain goes on past ${who(process)}`,
         'a shorter chain: ask for a process nearer its end',
       ),
       cutOff: true,
@@ -117,7 +118,10 @@ export class Walk {
     const order = this.#order(process);
     const [main, ...siblings] = order;
     if (main === undefined) {
-      return unknown(() => `no thread of ${who(process)} has been sampled yet`, 'another pass of the sampler');
+      return unknown(
+        () => `no thread of ${who(process)} has been sampled yet`,
+        'another pass of the sampler',
+      );
     }
     const progress = process.cpuShare >= PROGRESS_CPU_SHARE;
     const mainOutcome = this.#lossy(main) ?? this.thread(main, path);
