@@ -69,7 +69,7 @@ export function ensureProcess(
     graph.stale++;
     return undefined;
   }
-  if (known !== undefined) retire(graph, known, ts);
+  if (known !== undefined) retire(graph, known);
   return graph.insert<ProcessNode>({
     id,
     type: 'process',
@@ -148,9 +148,9 @@ function keepCompact(graph: StateGraph, node: ProcessNode, ts: number, status: n
 }
 
 /** The pid belongs to another process now. */
-function retire(graph: StateGraph, node: ProcessNode, ts: number): void {
-  const status = node.exit === undefined ? 0 : statusOf(node.exit.attrs);
-  keepCompact(graph, node, node.exit?.ts ?? ts, status);
+function retire(graph: StateGraph, node: ProcessNode): void {
+  // How it ended is not known if its exit was lost.
+  if (node.exit !== undefined) keepCompact(graph, node, node.exit.ts, statusOf(node.exit.attrs));
   graph.drop(node);
 }
 

@@ -30,7 +30,6 @@ export const CONFIDENCE = {
   /** … computes. */
   peerRuns: 0.65,
   lockHeld: 0.8,
-  fileLockHeld: 0.85,
   waitsForRemotePeer: 0.6,
   healthyRunning: 0.9,
   healthyIdle: 0.6,

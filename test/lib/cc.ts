@@ -13,17 +13,29 @@ function mtimeMs(path: string): number {
   return statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0;
 }
 
+/** One build a program in this process, however many ask for it at once. */
+const building = new Map<string, Promise<string>>();
+
 /**
  * Path of the program built from `test/workloads/<name>.c` (or another `source` below the repository).
  * Safe when several test processes ask at once.
  * @throws Error with the compiler's words
  */
-export async function workload(name: string, source = `test/workloads/${name}.c`): Promise<string> {
+export function workload(name: string, source = `test/workloads/${name}.c`): Promise<string> {
+  const known = building.get(name);
+  if (known !== undefined) return known;
+  const built = build(name, source);
+  building.set(name, built);
+  return built;
+}
+
+async function build(name: string, source: string): Promise<string> {
   const from = join(ROOT, source);
   const to = join(ROOT, 'build', 'workloads', name);
   const newest = Math.max(mtimeMs(from), mtimeMs(join(ROOT, 'test/workloads/common.h')));
   if (mtimeMs(to) > newest) return to;
   mkdirSync(dirname(to), { recursive: true });
+  // A name of its own: two processes that compile the same program must not write one file.
   const mine = `${to}.${process.pid}`;
   const how = name === 'true' ? [...FLAGS, '-static'] : FLAGS;
   await run('gcc', [...how, '-I', join(ROOT, 'test/workloads'), '-o', mine, from]);

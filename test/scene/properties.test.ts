@@ -66,6 +66,21 @@ t.test('asking changes nothing', async (t) => {
   t.pass();
 });
 
+t.test('a finding is what whoever asks about its process is told', async (t) => {
+  fc.assert(
+    fc.property(deeds, (all) => {
+      const story = lived(all);
+      return story.findings().findings.every((finding) => {
+        const { summary: _, ...rest } = finding;
+        const { summary, ...asked } = story.why(finding.target.pid) ?? { summary: '' };
+        return JSON.stringify(rest) === JSON.stringify(asked) && finding.summary.startsWith(summary);
+      });
+    }),
+    { numRuns: 200 },
+  );
+  t.pass();
+});
+
 t.test('any event that a recording can hold is taken, and any pid answered for', async (t) => {
   fc.assert(
     fc.property(fc.array(event, { maxLength: 40 }), (events) => {
