@@ -25,14 +25,14 @@ type Program = (typeof PEERS)[number]['program'];
 const ASKED = 0.01;
 const MIN_PAIRS = 12;
 const MAX_PAIRS = 120;
-const TIME_MS = 8 * 60_000;
+const TIME_MS = 6 * 60_000;
 /** Narrow enough: half the interval, as a share. */
 const NARROW = 0.004;
 const SLICE_S = 0.4;
 /** Slices of a peer in one phase; their median is the phase's figure. */
-const SLICES = 3;
-/** After the start, so that what an agent does once (its first pass over the node) is not taken for its cost. */
-const SETTLE_MS = 1000;
+const SLICES = 5;
+/** After the start: the first passes over the node, and what V8 still compiles and collects for some ten seconds. */
+const SETTLE_MS = 10_000;
 
 interface Phase {
   readonly figures: Readonly<Record<Program, number>>;

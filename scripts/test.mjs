@@ -67,5 +67,6 @@ for (const [line] of tap.matchAll(/^ *not ok \d+ - .*$/gm)) console.log(line.tri
 // Whatever went wrong without a failed assertion (a crash, no test at all) is one failure.
 const failed = clean ? 0 : Math.max(1, counts.failed);
 if (counts.skipped > 0) console.log(`${counts.skipped} skipped; each says why in ${TAP_OUTPUT}`);
-console.log(`${counts.passed} passed, ${failed} failed`);
+// The reporter ends with an escape sequence and no newline: the sums stand alone on their line.
+console.log(`\n${counts.passed} passed, ${failed} failed`);
 process.exitCode = clean ? 0 : 1;
