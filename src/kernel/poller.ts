@@ -18,7 +18,7 @@ export interface RecordSource {
 export interface PollerOptions {
   readonly source: RecordSource;
   readonly log: Log;
-  /** Longest pause between two passes; 200 ms. A question does not wait for it: `drainAll()`. */
+  /** Longest pause between two passes; 250 ms. A question does not wait for it: `drainAll()`. */
   readonly restMs?: number;
   /** Called after each pass that gave at least one record, e.g. to let the graph settle. */
   readonly onBatch?: (records: number) => void;
@@ -47,7 +47,7 @@ const PASS_RECORDS = 32_768;
  * A wake-up on a busy node finds cold caches, which costs more than the records it comes for: measured
  * at 1,000 exec/s, most of the agent's CPU time. So few of them, and larger batches.
  */
-const REST_MS = 200;
+const REST_MS = 250;
 /** A pause may fill this share of a ring at the present rate; the rest is for bursts. */
 const FILL = 1 / 16;
 
