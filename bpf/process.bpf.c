@@ -17,6 +17,7 @@
 #include "xctl_events.h"
 #include "lib/ring.bpf.h"
 #include "lib/task.bpf.h"
+#include "lib/cgroup.bpf.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
@@ -143,24 +144,60 @@ int BPF_PROG(exit__raw_tp, struct task_struct *task)
 
 /* ---- OOM kill --------------------------------------------------------- */
 
-/* "parent/leaf" of the victim's memory cgroup: enough to tell which pod, short enough to carry. */
-static __always_inline void fill_cgroup(struct xctl_process_oom *e, const struct task_struct *task)
+/*
+ * Whether the running task charges to this group: it is its own group or one above. A kernel thread
+ * charges for others, and may.
+ */
+static __always_inline bool charges_to(struct cgroup_subsys_state *group)
 {
-	__u32 index = bpf_core_enum_value(enum cgroup_subsys_id, memory_cgrp_id);
-	struct cgroup_subsys_state *css = BPF_CORE_READ(task, cgroups, subsys[index]);
-	struct kernfs_node *leaf = BPF_CORE_READ(css, cgroup, kn);
-	struct kernfs_node *parent = xctl_kn_parent(leaf);
-	long used = 0;
+	struct task_struct *me = (void *)bpf_get_current_task();
+	struct cgroup_subsys_state *css = xctl_memory_css(me);
 
-	if (parent && xctl_kn_parent(parent)) {
-		used = bpf_probe_read_kernel_str(e->cgroup, XCTL_CGROUP_LEN / 2, BPF_CORE_READ(parent, name));
-		if (used < 1 || used > XCTL_CGROUP_LEN / 2)
-			return;
+	if (xctl_is_kthread(me))
+		return true;
+	for (int i = 0; i < XCTL_GROUP_LEVELS && css; i++) {
+		if (css == group)
+			return true;
+		css = BPF_CORE_READ(css, parent);
 	}
-	/* Over the NUL that the first one ends with. */
-	e->cgroup[used ? used - 1 : 0] = '/';
-	bpf_probe_read_kernel_str(&e->cgroup[used ?: 1], XCTL_CGROUP_LEN / 2 - 1,
-				  BPF_CORE_READ(leaf, name));
+	return false;
+}
+
+/*
+ * The group that ran out: the innermost that is full now and that the allocation counts for, of those
+ * that the victim is in. None: the node did.
+ */
+static __always_inline void fill_limit(struct xctl_process_oom *e, struct cgroup_subsys_state *css)
+{
+	for (int i = 0; i < XCTL_GROUP_LEVELS && css; i++) {
+		struct mem_cgroup *memcg = xctl_memcg(css);
+		__u64 usage = BPF_CORE_READ(memcg, memory.usage.counter), max = BPF_CORE_READ(memcg, memory.max);
+
+		/* Version 1 limits memory and swap together as well. */
+		if (!xctl_counter_full(usage, max) && !xctl_is_v2(BPF_CORE_READ(css, cgroup))) {
+			usage = BPF_CORE_READ(memcg, memsw.usage.counter);
+			max = BPF_CORE_READ(memcg, memsw.max);
+		}
+		if (xctl_counter_full(usage, max) && charges_to(css)) {
+			e->limit_bytes = max << XCTL_PAGE_SHIFT;
+			e->usage_bytes = usage << XCTL_PAGE_SHIFT;
+			xctl_group_name(e->limited, BPF_CORE_READ(css, cgroup, kn));
+			return;
+		}
+		css = BPF_CORE_READ(css, parent);
+	}
+}
+
+static __always_inline void fill_victim(struct xctl_process_oom *e, struct task_struct *task)
+{
+	struct cgroup_subsys_state *css = xctl_memory_css(task);
+	struct mm_struct *mm = BPF_CORE_READ(task, mm);
+
+	xctl_fill_process(&e->p, task);
+	if (mm)
+		e->rss_bytes = xctl_rss_bytes(mm);
+	if (css)
+		xctl_group_name(e->cgroup, BPF_CORE_READ(css, cgroup, kn));
 }
 
 /*
@@ -182,12 +219,12 @@ static __always_inline int on_oom(__u64 victim)
 		task = (void *)bpf_get_current_task();
 		known = (__u32)BPF_CORE_READ(task, pid) == victim || (__u32)BPF_CORE_READ(task, tgid) == victim;
 	}
-	if (known) {
-		xctl_fill_process(&e->p, task);
-		fill_cgroup(e, task);
-	} else {
+	if (known)
+		fill_victim(e, task);
+	else
 		e->p.hdr.pid = victim;
-	}
+	/* Of an unknown victim's groups those above who asked for memory are known, and one of them is full. */
+	fill_limit(e, xctl_memory_css(task));
 	xctl_submit(e);
 	return 0;
 }

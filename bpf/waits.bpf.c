@@ -24,6 +24,8 @@
 #include "waits/syscall.bpf.h"
 #include "waits/set.bpf.h"
 #include "waits/futex.bpf.h"
+#include "waits/path.bpf.h"
+#include "waits/page.bpf.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
@@ -52,6 +54,7 @@ struct scratch {
 	struct xctl_wait_holder holder;
 	struct wait_file file;
 	struct set_walk walk;
+	__u64 stack[XCTL_STACK_WORDS];
 };
 
 struct {
@@ -141,6 +144,12 @@ static __always_inline void classify(struct task_struct *t, struct scratch *s, s
 	}
 	if (e->wait != XCTL_W_OTHER || !(e->state & TASK_UNINTERRUPTIBLE) || (e->state & TASK_NOLOAD))
 		return;
+	e->dev = xctl_walk_dev(t) ?: xctl_stack_dev(t, s->stack);
+	if (e->dev) {
+		e->wait = XCTL_W_DISK;
+		e->flags |= XCTL_WF_PATH;
+		return;
+	}
 	/* vfork: until the child has its own memory. */
 	if (e->syscall == NR_vfork || e->syscall == NR_clone || e->syscall == NR_clone3)
 		e->wait = XCTL_W_CHILD;
@@ -159,6 +168,7 @@ static __always_inline void read_regs(struct task_struct *t, struct xctl_wait *e
 	arg[0] = BPF_CORE_READ(regs, di);
 	arg[1] = BPF_CORE_READ(regs, si);
 	arg[2] = BPF_CORE_READ(regs, dx);
+	arg[3] = BPF_CORE_READ(regs, r10);
 }
 
 /* Where its details are known and have not changed, the short record. */
@@ -196,7 +206,7 @@ static __always_inline int one_thread(struct bpf_iter__task *ctx, bool sleepable
 	struct xctl_wait *e;
 	struct scratch *s;
 	struct seen *seen;
-	__u64 switches, now, arg[3] = {};
+	__u64 switches, now, arg[4] = {};
 
 	if (!t || !pass || xctl_is_kthread(t) || BPF_CORE_READ(t, exit_state))
 		return 0;
@@ -242,6 +252,7 @@ static __always_inline int one_thread(struct bpf_iter__task *ctx, bool sleepable
 	BPF_CORE_READ_STR_INTO(&e->comm, t, comm);
 	if (BPF_CORE_READ_BITFIELD_PROBED(t, in_iowait))
 		e->flags |= XCTL_WF_IOWAIT;
+	fill_cpu(e, t);
 	if (sleeping) {
 		read_regs(t, e, arg);
 		classify(t, s, seq, arg, sleepable);

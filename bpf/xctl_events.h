@@ -43,6 +43,17 @@ enum xctl_kind {
 	XCTL_WAIT_SAME = 33, /* iter/task: has not run since the last pass */
 	XCTL_WAIT_MEMBER = 35, /* iter/task: one descriptor of the poll set of the next XCTL_WAIT */
 	XCTL_WAIT_HOLDER = 34, /* iter/task_file: who holds the object that somebody waits for */
+
+	XCTL_BLOCK_SLOW = 48, /* a request completed, later than the device's limit */
+	XCTL_BLOCK_ERROR = 49, /* a request failed; status is set */
+	XCTL_BLOCK_INFLIGHT = 50, /* iterator: a request that is with the device now */
+	XCTL_BLOCK_QUEUE = 51, /* iterator: a device's queue, after its requests */
+
+	XCTL_CGROUP_CPU = 64, /* iterator: a group with a CPU limit */
+	XCTL_CGROUP_MEMORY = 65, /* iterator: a group with a memory limit */
+	XCTL_MEMORY_USE = 66, /* iterator: one process's resident memory */
+
+	XCTL_FILE_USER = 80, /* iter/task_file: a process with files open on a device that was asked for */
 };
 
 struct xctl_hdr {
@@ -77,7 +88,11 @@ struct xctl_process_exec {
 /* exit by the OOM killer: parent and leaf cgroup name of the victim, "parent/leaf" */
 struct xctl_process_oom {
 	struct xctl_process p;
+	__u64 rss_bytes; /* of the victim, when it was chosen */
+	__u64 limit_bytes; /* of the group that ran out; 0: the node did */
+	__u64 usage_bytes;
 	char cgroup[XCTL_CGROUP_LEN];
+	char limited[XCTL_CGROUP_LEN]; /* the group whose limit it was: the victim's or one above */
 };
 
 /* ---- tcp -------------------------------------------------------------- */
@@ -219,6 +234,9 @@ struct xctl_wait {
 	__u32 nfds; /* poll: descriptors in the set, as far as they were counted */
 	__u32 threads; /* in the process */
 	__u32 flags; /* XCTL_WF_* */
+	__u64 delay_ns; /* runnable without a CPU so far, the present wait included; 0 where not kept */
+	__u32 cpu; /* that it runs on, is queued on or ran on last */
+	__u32 cpus; /* that it may run on */
 	char comm[XCTL_COMM_LEN]; /* of the thread */
 	char name[XCTL_NAME_LEN]; /* of an anonymous inode: [eventfd], [infinibandevent], … */
 	struct xctl_flow flow; /* tcp */
@@ -243,6 +261,9 @@ struct xctl_wait_member {
 #define XCTL_WF_IOWAIT 1u
 #define XCTL_WF_SIMPLE 2u /* kernel cannot read user memory from the iterator: futex owners unknown */
 #define XCTL_WF_MEMBERS_CUT 4u /* the poll set is larger than what was walked */
+#define XCTL_WF_MEMSTALL 8u /* reclaims memory, or is throttled for it (PSI's own mark) */
+#define XCTL_WF_ON_CPU 16u
+#define XCTL_WF_PATH 32u /* no descriptor: dev is where a path walk has come to, or of the page that it waits for */
 
 /* XCTL_WAIT_SAME */
 struct xctl_wait_same {
@@ -263,6 +284,125 @@ struct xctl_wait_holder {
 	__u32 pad2;
 	struct xctl_flow flow; /* tcp: as this holder sees it, so local and remote are swapped */
 	struct xctl_tcp_state tcp; /* tcp: the sequence numbers prove that it is the other end */
+	char comm[XCTL_COMM_LEN];
+};
+
+/* ---- block ------------------------------------------------------------- */
+
+enum xctl_block_op {
+	XCTL_B_READ = 1,
+	XCTL_B_WRITE = 2,
+	XCTL_B_FLUSH = 3,
+	XCTL_B_DISCARD = 4,
+	XCTL_B_OTHER = 5,
+};
+
+#define XCTL_BF_WRITEBACK 1u /* the kernel wrote a cache back: no process submitted it, its cgroup did */
+#define XCTL_BF_METADATA 2u
+
+/* XCTL_BLOCK_SLOW, _ERROR, _INFLIGHT. hdr.pid: who submitted it, 0 when that is not proven. */
+struct xctl_block_rq {
+	struct xctl_hdr hdr;
+	__u64 start_ns; /* of the submitting process */
+	__u64 cgroup_id; /* that the request is charged to; 0 unknown */
+	__u64 sector; /* of 512 bytes, on the disk */
+	__u64 age_ns; /* since it was made: until it completed, or until now */
+	__u64 device_ns; /* of that, with the driver; 0 unknown */
+	__u32 dev; /* of the disk, major << 20 | minor */
+	__u32 part; /* of the partition or disk that was written to, as dev; 0 unknown */
+	__u32 bytes;
+	__u32 status; /* blk_status_t */
+	__u16 op; /* enum xctl_block_op */
+	__u16 flags; /* XCTL_BF_* */
+	__u32 suppressed; /* like it, not told of since the last one */
+	char comm[XCTL_COMM_LEN]; /* of the submitter */
+	char cgroup[XCTL_CGROUP_LEN]; /* "parent/leaf" */
+};
+
+/* XCTL_BLOCK_QUEUE */
+struct xctl_block_queue {
+	struct xctl_hdr hdr;
+	__u64 oldest_ns; /* age of the oldest request; 0: none */
+	__u32 dev;
+	__u32 in_flight; /* with the driver, or on the way to it */
+	__u32 depth; /* requests that the queue can hold */
+	__u32 told; /* XCTL_BLOCK_INFLIGHT records before this one */
+};
+
+/*
+ * Latencies of completed requests in units of 1024 ns: 0-3 a slot each, from there on 4 slots an
+ * octave; the last one ends at 275 s.
+ */
+#define XCTL_LATENCY_SLOTS 108
+#define XCTL_LATENCY_OPS 2 /* read, write */
+
+/* Value of the per-CPU array `xctl_block_latency`; where a device's is, block/latency.bpf.h says. */
+struct xctl_block_latency {
+	__u32 dev; /* disk or partition, major << 20 | minor; 0: free, on this CPU */
+	__u32 pad;
+	__u32 counts[XCTL_LATENCY_OPS * XCTL_LATENCY_SLOTS];
+};
+
+/* Value of the array `xctl_block_config`. */
+struct xctl_block_config {
+	__u64 slow_ns; /* a request that took longer is told of; 0: 500 ms */
+	__s32 fd; /* of the process that reads: an open file in /sys/block/NAME, the disk to look at */
+	__u32 pad;
+};
+
+/* ---- host -------------------------------------------------------------- */
+
+/* XCTL_CGROUP_CPU: told when something changed since the last pass, and for each process in it. */
+struct xctl_cgroup_cpu {
+	struct xctl_hdr hdr; /* pid: a process that the limit holds */
+	__u64 start_ns;
+	__u64 cgroup_id; /* of the group with the limit, in its hierarchy */
+	__u64 quota_ns;
+	__u64 period_ns;
+	__u64 periods; /* so far */
+	__u64 throttled_periods;
+	__u64 throttled_ns;
+	__u32 levels; /* above the process's own group */
+	__u32 throttled; /* now */
+	char cgroup[XCTL_CGROUP_LEN]; /* "parent/leaf" */
+};
+
+/* XCTL_CGROUP_MEMORY */
+struct xctl_cgroup_memory {
+	struct xctl_hdr hdr; /* pid: a process in it */
+	__u64 start_ns;
+	__u64 cgroup_id;
+	__u64 usage_bytes;
+	__u64 limit_bytes; /* memory.max; all ones: none */
+	__u64 high_bytes; /* memory.high; all ones: none */
+	__u64 high_events; /* times that usage went over high, so far; of the limit, and so on */
+	__u64 max_events;
+	__u64 oom_events;
+	__u64 oom_kills;
+	__u32 levels;
+	__u32 pad;
+	char cgroup[XCTL_CGROUP_LEN];
+};
+
+/* XCTL_MEMORY_USE */
+struct xctl_memory_use {
+	struct xctl_hdr hdr;
+	__u64 start_ns;
+	__u64 rss_bytes;
+	__u64 swap_bytes;
+	char comm[XCTL_COMM_LEN];
+};
+
+/* ---- files ------------------------------------------------------------- */
+
+/* XCTL_FILE_USER: once a process and device. */
+struct xctl_file_user {
+	struct xctl_hdr hdr;
+	__u64 start_ns;
+	__u32 dev; /* s_dev of the filesystem, or of the block device itself */
+	__u32 mode; /* FMODE_READ 1, FMODE_WRITE 2 of the file that was found */
+	__s32 fd;
+	__u32 pad;
 	char comm[XCTL_COMM_LEN];
 };
 

@@ -163,14 +163,14 @@ function fieldsOf(btf, struct) {
           tsType: 'Uint8Array',
           read: `readBytes(view, ${at}, ${length})`,
         });
-      } else if (code === 's32') {
+      } else if (code === 'u32' || code === 'u64') {
         fields.push({
           name,
           offset,
-          code: 's32s',
+          code: `${code}s`,
           length,
           tsType: 'readonly number[]',
-          read: `readInt32s(view, ${at}, ${length})`,
+          read: `read${code === 'u32' ? 'Uint32s' : 'Uint64s'}(view, ${at}, ${length})`,
         });
       } else {
         throw new Error(`struct ${struct.name}: no reader for ${code}[] ${member.name}`);
@@ -262,7 +262,9 @@ function generate() {
   const enums = wanted.filter((w) => w.kind === 'enum').map((w) => find('ENUM', w.name));
   const names = structs.map((s) => pascal(s.name));
   const body = structs.map((s) => emitStruct(btf, s)).join('\n');
-  const readers = ['readBytes', 'readInt32s', 'readText', 'readWords'].filter((r) => body.includes(`${r}(`));
+  const readers = ['readBytes', 'readText', 'readUint32s', 'readUint64s', 'readWords'].filter((r) =>
+    body.includes(`${r}(`),
+  );
   return `// Generated from the BTF of bpf/xctl_events.h by scripts/gen-abi.mjs (make abi). Do not edit.
 // 64-bit values are numbers: exact up to 2^53, rounded to the nearest beyond.
 import type { AbiStruct } from './abi-read.js';

@@ -21,6 +21,49 @@ static __always_inline struct kernfs_node *xctl_kn_parent(struct kernfs_node *kn
 	return BPF_CORE_READ(kn, __parent);
 }
 
+/* CPU that a task runs on, is queued on or ran on last: in thread_info since 5.16 (x86), in the task before. */
+struct task_struct___cpu {
+	unsigned int cpu;
+} __attribute__((preserve_access_index));
+
+static __always_inline __u32 xctl_task_cpu(struct task_struct *t)
+{
+	struct task_struct___cpu *old = (void *)t;
+	__u32 cpu = 0;
+
+	if (bpf_core_field_exists(t->thread_info.cpu)) {
+		cpu = BPF_CORE_READ(t, thread_info.cpu);
+		/* Two reads of one size are made one, of whichever field: then neither kernel loads it. */
+		asm volatile("" : "+r"(cpu));
+	} else if (bpf_core_field_exists(old->cpu)) {
+		cpu = BPF_CORE_READ(old, cpu);
+	}
+	return cpu;
+}
+
+/* 6.2 made mm->rss_stat an array of per-CPU counters (f1a7941243c1); before it was a struct of atomics. */
+struct mm_rss_stat___old {
+	atomic_long_t count[4];
+} __attribute__((preserve_access_index));
+
+struct mm_struct___old {
+	struct mm_rss_stat___old rss_stat;
+} __attribute__((preserve_access_index));
+
+/* Pages of one kind (MM_FILEPAGES, …); the sum may be below zero for a moment. */
+#define xctl_mm_counter(mm, kind)                                                                  \
+	({                                                                                         \
+		struct mm_struct___old *__old = (void *)(mm);                                      \
+		__s64 __pages;                                                                     \
+		if (bpf_core_field_exists(__old->rss_stat.count)) {                                \
+			__pages = BPF_CORE_READ(__old, rss_stat.count[kind].counter);              \
+			asm volatile("" : "+r"(__pages)); /* as in xctl_task_cpu() */              \
+		} else {                                                                           \
+			__pages = BPF_CORE_READ((mm), rss_stat[kind].count);                       \
+		}                                                                                  \
+		(__u64)(__pages > 0 ? __pages : 0);                                                \
+	})
+
 /*
  * Ticks a second. Not in BTF, and kconfig is not there in every container: jiffies start at
  * 2^32 - 300 * HZ by definition (INITIAL_JIFFIES) and follow CLOCK_MONOTONIC, so the two together

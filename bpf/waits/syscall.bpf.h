@@ -12,6 +12,7 @@
 
 #define F_SETLKW 7
 #define F_OFD_SETLKW 38
+#define AT_EMPTY_PATH 0x1000
 
 static __always_inline void use_file(struct xctl_wait *e, struct wait_file *w, struct file *file)
 {
@@ -62,6 +63,19 @@ static __always_inline void classify_syscall(struct task_struct *t, struct xctl_
 	case NR_splice:
 	case NR_copy_file_range:
 		use_fd(t, e, w, arg[0], XCTL_OP_READ);
+		return;
+	case NR_fstat:
+	case NR_lseek:
+		use_fd(t, e, w, arg[0], XCTL_OP_READ);
+		return;
+	case NR_newfstatat:
+		/* Of the descriptor itself; any other path is the walk's. */
+		if (arg[3] & AT_EMPTY_PATH)
+			use_fd(t, e, w, arg[0], XCTL_OP_READ);
+		return;
+	case NR_statx:
+		if (arg[2] & AT_EMPTY_PATH)
+			use_fd(t, e, w, arg[0], XCTL_OP_READ);
 		return;
 	case NR_write:
 	case NR_writev:

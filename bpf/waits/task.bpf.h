@@ -49,6 +49,38 @@ static __always_inline __u64 left_cpu(struct task_struct *t)
 }
 
 /*
+ * How long the task has been runnable without a CPU, over its life: what the scheduler has booked
+ * plus, for one that is queued now, what it has not booked yet. Time throttled by a CPU limit counts:
+ * a throttled task stays queued. The clock is as in off_cpu_ns().
+ */
+static __always_inline __u64 run_delay_ns(struct task_struct *t)
+{
+	__u64 delay, queued, now;
+
+	if (!bpf_core_field_exists(t->sched_info.run_delay))
+		return 0;
+	delay = BPF_CORE_READ(t, sched_info.run_delay);
+	queued = BPF_CORE_READ(t, sched_info.last_queued);
+	if (!queued)
+		return delay;
+	now = left_cpu((void *)bpf_get_current_task());
+	return now > queued ? delay + (now - queued) : delay;
+}
+
+/* With what CPU it runs, and what it lacks. */
+static __always_inline void fill_cpu(struct xctl_wait *e, struct task_struct *t)
+{
+	e->delay_ns = run_delay_ns(t);
+	e->cpu = xctl_task_cpu(t);
+	e->cpus = BPF_CORE_READ(t, nr_cpus_allowed);
+	if (bpf_core_field_exists(t->on_cpu) && BPF_CORE_READ(t, on_cpu))
+		e->flags |= XCTL_WF_ON_CPU;
+	/* PSI's own mark: direct reclaim, throttled over memory.high, reading swapped pages back. */
+	if (bpf_core_field_exists(t->in_memstall) && BPF_CORE_READ_BITFIELD_PROBED(t, in_memstall))
+		e->flags |= XCTL_WF_MEMSTALL;
+}
+
+/*
  * How long the task has been off the CPU. The scheduler's clock has no helper; the reading task's
  * own account, a timer tick old at most, stands for now.
  */

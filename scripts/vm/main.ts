@@ -26,10 +26,13 @@ const DOCUMENT = join(ROOT, 'docs/kernels.md');
 const GUEST_TIMEOUT_SECONDS = 120;
 /** What the plans' steps run: compiled here, a guest would take minutes. */
 const WORKLOADS = [
+  'cpu_hog',
   'deadlock',
   'exiter',
+  'memory_hog',
   'spawner',
   'stopped',
+  'storage',
   'tcp_client',
   'tcp_server',
   'trainer',

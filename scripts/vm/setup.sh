@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what `make test-vm` needs on top of scripts/setup.sh: QEMU, a static shell for the guest's initramfs,
-# and what unpacks Debian's kernels. Quick and silent when nothing is missing.
+# what unpacks Debian's kernels, and what guests make their faults with. Quick and silent when nothing is missing.
 set -euo pipefail
 
 die() { echo "vm setup: $*" >&2; exit 1; }
@@ -8,7 +8,9 @@ die() { echo "vm setup: $*" >&2; exit 1; }
 command -v dpkg-query >/dev/null || die "make test-vm fetches Debian's kernels by apt and needs a Debian system"
 [ "$(dpkg --print-architecture)" = amd64 ] || die "make test-vm knows the kernels of amd64 only"
 
-packages=(qemu-system-x86 busybox-static kmod xz-utils debian-archive-keyring)
+# What guests run of the host's root: a file server, md, device mapper, a load for disks.
+guest=(nfs-kernel-server nfs-common mdadm dmsetup fio e2fsprogs xfsprogs)
+packages=(qemu-system-x86 busybox-static kmod xz-utils debian-archive-keyring "${guest[@]}")
 
 installed=$(LC_ALL=C dpkg-query -W -f='${db:Status-Abbrev} ${binary:Package}\n' "${packages[@]}" 2>/dev/null | sed -n 's/^ii *\([^:]*\).*/\1/p' || true)
 missing=()

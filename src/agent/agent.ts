@@ -15,18 +15,15 @@ import { Kernel } from '../kernel/kernel.js';
 import { Poller } from '../kernel/poller.js';
 import { RunTimeMeter } from '../kernel/prog-stats.js';
 import type { AgentMetrics } from '../metrics/registry.js';
-import { FlowTable } from '../probes/flow-table.js';
-import type { Probe, ProbeContext } from '../probes/probe.js';
-import { ProcessProbe } from '../probes/process.js';
+import type { ProbeContext } from '../probes/probe.js';
 import { SubprocessProbe } from '../probes/subprocess.js';
-import { TcpProbe } from '../probes/tcp.js';
-import { WaitsProbe } from '../probes/waits.js';
 import { messageOf } from '../util/errors.js';
 import type { Log } from '../util/log.js';
 import { packageVersion } from '../util/version.js';
 import { Backend } from './backend.js';
 import { bpfDirectory } from './bpf-directory.js';
-import type { AgentConfig, BuiltinProbe } from './config.js';
+import { BuiltinProbes } from './builtin-probes.js';
+import type { AgentConfig } from './config.js';
 import { agentChecks } from './doctor.js';
 import { EventHub } from './event-hub.js';
 import { MetricsServer } from './http-metrics.js';
@@ -52,8 +49,7 @@ export class Agent {
   #kernelFailure: string | undefined;
   #poller: Poller | undefined;
   #meter: RunTimeMeter | undefined;
-  #tcp: TcpProbe | undefined;
-  #waits: WaitsProbe | undefined;
+  #builtin: BuiltinProbes | undefined;
   #recorder: Recorder | undefined;
   #metrics: AgentMetrics | undefined;
   #ready = false;
@@ -105,7 +101,7 @@ export class Agent {
       clock: this.#clock,
       nodeName: hostname(),
       version: () => this.#version(),
-      look: (full) => this.#look(full),
+      look: (full) => this.#builtin?.look(full),
       healthy: () => this.#healthy(),
       checks: () =>
         agentChecks({
@@ -143,7 +139,8 @@ export class Agent {
         recorder: () => this.#recorder,
         recording: this.#config.record !== undefined,
         api: this.#api,
-        waits: () => this.#waits,
+        waits: () => this.#builtin?.waits,
+        kmsg: () => this.#builtin?.kmsg,
       }),
     );
     const pages = {
@@ -202,24 +199,12 @@ export class Agent {
     this.#poller = poller;
     const { sink } = this.#hub;
     const context: ProbeContext = { kernel, poller, clock: this.#clock, sink, log: this.#log, signal };
-    const flows = new FlowTable();
-    for (const name of this.#config.probes)
-      await this.#probes.start(this.#build(name, context, flows), signal);
+    const builtin = new BuiltinProbes(context);
+    this.#builtin = builtin;
+    for (const name of this.#config.probes) await this.#probes.start(builtin.make(name), signal);
     poller.start();
     this.#undo.push(() => poller.stop());
-  }
-
-  #build(name: BuiltinProbe, context: ProbeContext, flows: FlowTable): Probe {
-    switch (name) {
-      case 'tcp':
-        this.#tcp = new TcpProbe(context, flows);
-        return this.#tcp;
-      case 'process':
-        return new ProcessProbe(context);
-      case 'waits':
-        this.#waits = new WaitsProbe(context, flows);
-        return this.#waits;
-    }
+    this.#undo.push(this.#hub.subscribe((event) => builtin.heed(event)));
   }
 
   async #startSubprocesses(signal: AbortSignal): Promise<void> {
@@ -230,13 +215,6 @@ export class Agent {
       this.#subprocesses.push(probe);
       await this.#probes.start(probe, signal);
     }
-  }
-
-  /** Looks now: what the rings hold, and (`full`) every socket in trouble and every thread. */
-  #look(full: boolean): void {
-    this.#poller?.drainAll();
-    if (full) this.#tcp?.pass();
-    this.#waits?.pass(full);
   }
 
   #healthy(): boolean {

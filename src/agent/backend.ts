@@ -38,6 +38,9 @@ export interface BackendParts {
   readonly answered: (seconds: number) => void;
 }
 
+/** Without all of these nothing is known of processes, whatever the kernel log or the mounts say. */
+const SEERS: ReadonlySet<string> = new Set(['probe process', 'probe tcp', 'probe waits']);
+
 export class Backend implements AgentBackend {
   readonly #parts: BackendParts;
 
@@ -113,14 +116,14 @@ export class Backend implements AgentBackend {
     );
   }
 
-  /** `missing`: the first probe that does not run, with the reason; `blind`: the same, when none runs. */
+  /** `missing`: the first probe that does not run, with the reason; `blind`: the same, when no process is seen by any. */
   #sight(): { readonly missing?: string; readonly blind?: string } {
     const probes = this.#parts.checks().filter(({ name }) => /^(kernel|probe \w+)$/.test(name));
     const down = probes.find(({ status }) => status === 'failed' || status === 'off');
     if (down === undefined) return {};
     const missing = `${down.name}: ${down.detail}`;
     const seesSome = probes.some(
-      ({ name, status }) => name !== 'kernel' && (status === 'ok' || status === 'degraded'),
+      ({ name, status }) => SEERS.has(name) && (status === 'ok' || status === 'degraded'),
     );
     return seesSome ? { missing } : { missing, blind: missing };
   }

@@ -9,8 +9,11 @@ import { printable } from '../util/text.js';
 import { readConfigFile } from './config-file.js';
 import { splitCommand } from './split-command.js';
 
-/** Built into the agent, in the order they start: flows and waits name processes. Other programs come in by `--probe`. */
-export const BUILTIN_PROBES = ['process', 'tcp', 'waits'] as const;
+/**
+ * Built into the agent, in the order they start: flows and waits name processes, filesystems name devices.
+ * Other programs come in by `--probe`.
+ */
+export const BUILTIN_PROBES = ['process', 'block', 'filesystem', 'tcp', 'waits', 'host', 'kmsg'] as const;
 export type BuiltinProbe = (typeof BUILTIN_PROBES)[number];
 
 export interface AgentConfig {

@@ -6,6 +6,7 @@ import type { Kernel } from '../kernel/kernel.js';
 import type { Poller } from '../kernel/poller.js';
 import { programRunStats, type RunTimeMeter } from '../kernel/prog-stats.js';
 import type { Loss, MetricSources, ProgramRuns } from '../metrics/sources.js';
+import type { KmsgProbe } from '../probes/kmsg.js';
 import type { SubprocessProbe } from '../probes/subprocess.js';
 import type { WaitsProbe } from '../probes/waits.js';
 import type { EventHub } from './event-hub.js';
@@ -26,6 +27,7 @@ export interface MetricParts {
   readonly recording: boolean;
   readonly api: ApiServer;
   readonly waits: () => WaitsProbe | undefined;
+  readonly kmsg: () => KmsgProbe | undefined;
 }
 
 export function metricSources(parts: MetricParts): MetricSources {
@@ -54,6 +56,8 @@ function* losses(parts: MetricParts): Generator<Loss> {
   yield { source: 'decoder', reason: 'malformed', count: poller?.malformed ?? 0 };
   yield { source: 'decoder', reason: 'unknown_kind', count: poller?.unknownKinds ?? 0 };
   yield { source: 'waits', reason: 'pass', count: parts.waits()?.stats.failures ?? 0 };
+  for (const [reason, count] of Object.entries(parts.kmsg()?.lost() ?? {}))
+    yield { source: 'kmsg', reason, count };
   yield { source: 'graph', reason: 'failed', count: parts.hub.failures };
   yield { source: 'graph', reason: 'stale', count: parts.graph.stats().stale };
   yield { source: 'api', reason: 'slow_reader', count: parts.api.stats.droppedTotal };

@@ -85,6 +85,28 @@ function attrsOf(node: GraphNode): Attrs {
       };
     case 'peer':
       return { address: node.address };
+    case 'block-device':
+      return {
+        kind: node.device?.kind ?? null,
+        gone: node.goneTs !== undefined,
+        inFlight: node.use?.attrs.inFlight ?? null,
+        oldestMs: node.use?.fact.value ?? null,
+        errors: node.ioError?.count ?? 0,
+      };
+    case 'filesystem':
+      return {
+        fsType: node.mount?.fsType ?? null,
+        readOnly: node.mount?.readOnly ?? null,
+        usedPercent: node.space?.fact.value ?? null,
+        server: node.mount?.server ?? null,
+        gone: node.goneTs !== undefined,
+      };
+    case 'cgroup':
+      return {
+        throttledMs: node.throttle?.fact.value ?? null,
+        memoryBytes: node.memory?.attrs.usageBytes ?? null,
+        memoryLimitBytes: node.memory?.attrs.limitBytes ?? null,
+      };
     default:
       return { holders: node.holders.length, members: node.members.length };
   }

@@ -19,8 +19,8 @@ import type {
   EventType,
   ExitAttrs,
   FlowAttrs,
-  Holder,
   JobAttrs,
+  OomAttrs,
   OwnerHow,
   PollMember,
   ProcessAttrs,
@@ -28,6 +28,8 @@ import type {
   WaitAttrs,
   WaitOp,
 } from './event.js';
+import { HOST } from './catalogue-host.js';
+import { holder, STORAGE } from './catalogue-storage.js';
 
 type Created = NonNullable<SocketOwner['created']>;
 type Last = NonNullable<SocketOwner['last']>;
@@ -109,6 +111,10 @@ const WAIT = {
   op: optional(op),
   fd: optional(number),
   ioWait: optional(oneOf(true)),
+  delayMs: optional(count),
+  cpu: optional(count),
+  cpus: optional(count),
+  memStall: optional(oneOf(true)),
 } satisfies Fields<WaitAttrs>;
 const wait = shape<WaitAttrs>(WAIT);
 
@@ -119,7 +125,6 @@ const member = shape<PollMember>({
   op: optional(op),
   peer: optional(count),
 });
-const holder = shape<Holder>({ pid, start: count, comm: text, fd: number, mode: oneOf('r', 'w', 'rw') });
 
 type CatalogueType = Exclude<EventType, 'custom'>;
 
@@ -134,7 +139,13 @@ const ATTRS: { readonly [T in EventType]: Guard<EventCatalogue[T]> } = {
     signal: optional(text),
     core: optional(oneOf(true)),
   }),
-  'process.oom_kill': process,
+  'process.oom_kill': shape<OomAttrs>({
+    ...PROCESS,
+    rssBytes: optional(count),
+    limitBytes: optional(count),
+    usageBytes: optional(count),
+    limited: optional(text),
+  }),
 
   'transport.connect': flow,
   'transport.connect_failed': shape<EventCatalogue['transport.connect_failed']>({ ...FLOW, errno: text }),
@@ -169,6 +180,9 @@ const ATTRS: { readonly [T in EventType]: Guard<EventCatalogue[T]> } = {
   'wait.other': shape<EventCatalogue['wait.other']>({ ...WAIT, what: text }),
   'wait.holders': shape<EventCatalogue['wait.holders']>({ holders: list(holder), flow: optional(flow) }),
   'wait.pass': shape<EventCatalogue['wait.pass']>({ same: list(pid), full: flag, durationMs: count }),
+
+  ...STORAGE,
+  ...HOST,
 
   custom: isRecord,
 };

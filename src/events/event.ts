@@ -3,6 +3,25 @@
  * of them is the whole incident (`xctl-agent --record`, `xctl why --replay`).
  */
 
+import type {
+  FilesystemErrorAttrs,
+  HardwareErrorAttrs,
+  KernelErrorAttrs,
+  LinkAttrs,
+  MemoryLimitAttrs,
+  MemoryUser,
+  PressureAttrs,
+  ThrottleAttrs,
+} from './host.js';
+import type {
+  BlockDeviceAttrs,
+  BlockUseAttrs,
+  MountAttrs,
+  RequestAttrs,
+  RpcAttrs,
+  SpaceAttrs,
+} from './storage.js';
+
 /** A process is (pid, start), never a bare pid. `start`: nanoseconds of CLOCK_BOOTTIME. */
 export interface ProcessRef {
   readonly pid: number;
@@ -113,6 +132,13 @@ export interface WaitAttrs {
   readonly op?: WaitOp;
   readonly fd?: number;
   readonly ioWait?: true;
+  /** Runnable without a CPU so far, ms; absent where the kernel does not keep it. */
+  readonly delayMs?: number;
+  /** CPU that it runs on, is queued on or ran on last; and how many it may use. */
+  readonly cpu?: number;
+  readonly cpus?: number;
+  /** Reclaims memory, or is throttled for it. */
+  readonly memStall?: true;
 }
 
 /** What `wait.poll` found in the set: ids of nodes that the graph may know. */
@@ -134,6 +160,16 @@ export interface Holder extends ProcessRef {
   readonly mode: 'r' | 'w' | 'rw';
 }
 
+/** What the OOM killer had before it. */
+export interface OomAttrs extends ProcessAttrs {
+  readonly rssBytes?: number;
+  /** Of the group that ran out; absent: the node did. */
+  readonly limitBytes?: number;
+  readonly usageBytes?: number;
+  /** The group whose limit it was: the victim's own or one above. */
+  readonly limited?: string;
+}
+
 /**
  * Event types and their attributes. `entity` is a node id (events/ids.ts); `value` is the number
  * that matters most, in the unit written here.
@@ -147,7 +183,7 @@ export interface EventCatalogue {
   'process.info': ProcessAttrs;
   /** value: exit status as a shell would show it (128 + signal) */
   'process.exit': ExitAttrs;
-  'process.oom_kill': ProcessAttrs;
+  'process.oom_kill': OomAttrs;
 
   /** value: ms from SYN to established */
   'transport.connect': FlowAttrs;
@@ -200,6 +236,50 @@ export interface EventCatalogue {
   /** A pass of the sampler is complete. value: threads seen. `same`: tids that have not run since the last pass. */
   'wait.pass': { readonly same: readonly number[]; readonly full: boolean; readonly durationMs: number };
 
+  /** A block device was found, has changed or is gone; entity `block:NAME`. value: size in bytes */
+  'storage.device': BlockDeviceAttrs;
+  /** How a device has been used since the last such event. value: age of its oldest request, ms; 0: none in flight */
+  'storage.use': BlockUseAttrs;
+  /** One request took far longer than it should. value: ms */
+  'storage.latency': RequestAttrs;
+  /** One request failed. value: bytes */
+  'storage.error': RequestAttrs & { readonly status: string };
+  /** A filesystem was found mounted, has changed or is gone; entity `fs:/mount/point`. value 0 */
+  'storage.mount': MountAttrs;
+  /** A filesystem that could be written to cannot any more. value 0 */
+  'storage.readonly': MountAttrs;
+  /** value: share of blocks or inodes in use, whichever is more, in per cent */
+  'storage.space': SpaceAttrs;
+  /** A network filesystem's server. value: ms since the oldest unanswered request was sent, as far as known; 0: it answers */
+  'storage.rpc': RpcAttrs;
+  /** Who has files open on a filesystem or device that is in trouble. value: number of processes */
+  'storage.users': { readonly holders: readonly Holder[] };
+
+  /** From the kernel log; entity is the device, `cpu:3`, `pci:0000:3b:00.0`, `block:sda`. value 1 + suppressed */
+  'error.hw': HardwareErrorAttrs;
+  /** entity: the process, or `cpu:3` */
+  'error.kernel': KernelErrorAttrs;
+  /** entity `fs:…` or `block:…` */
+  'error.fs': FilesystemErrorAttrs;
+  /** entity `net:eth0`, `rdma:mlx5_0/1` */
+  'topo.link_down': LinkAttrs;
+  'topo.link_up': LinkAttrs;
+  /** The kernel log says that a file server does not (or does again) answer; entity `peer:ADDRESS`. */
+  'storage.server': { readonly server: string; readonly responding: boolean };
+
+  /** A cgroup's CPU limit held its processes back; entity `cgroup:parent/leaf`. value: ms lost in the window */
+  'compute.throttle': ThrottleAttrs;
+  /** A cgroup near or over a memory limit. value: usage in bytes */
+  'compute.memory': MemoryLimitAttrs;
+  /** Largest first, at most 20; entity `node`. value: bytes of all processes */
+  'compute.consumers': {
+    readonly processes: readonly MemoryUser[];
+    readonly totalBytes: number;
+    readonly availableBytes: number;
+  };
+  /** entity `node`. value: the largest of them */
+  'compute.pressure': PressureAttrs;
+
   /** From a JSONL probe: any type of the eight families that this table does not name. */
   custom: Readonly<Record<string, unknown>>;
 }
@@ -223,7 +303,18 @@ export interface EventOf<T extends EventType> {
 
 export type Event = { [T in EventType]: EventOf<T> }[EventType];
 
-export const PROBE_NAMES = ['tcp', 'block', 'process', 'waits', 'rdma', 'gpu', 'kmsg', 'subprocess'] as const;
+export const PROBE_NAMES = [
+  'tcp',
+  'block',
+  'filesystem',
+  'process',
+  'waits',
+  'host',
+  'rdma',
+  'gpu',
+  'kmsg',
+  'subprocess',
+] as const;
 export type ProbeName = (typeof PROBE_NAMES)[number];
 
 /** Where probes put their events. Called in time order; must not throw. */

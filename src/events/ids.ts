@@ -47,6 +47,21 @@ export function blockId(name: string): string {
   return `block:${name}`;
 }
 
+/** By mount point. One that is not in the agent's own mount namespace may have the path of another: `ns` tells. */
+export function fsId(mountPoint: string, ns?: number): string {
+  return ns === undefined ? `fs:${mountPoint}` : `fs:${mountPoint}@mnt:${ns}`;
+}
+
+/** Path from the root of its hierarchy, or as much of its end as is known: `parent/leaf`. */
+export function cgroupId(path: string): string {
+  return `cgroup:${path}`;
+}
+
+/** What is wrong with a thing, as a node of its own: `error:latency/block:nvme0n1`. */
+export function errorId(what: string, of: string): string {
+  return `error:${what}/${of}`;
+}
+
 /** `pid:4242` → 4242, else undefined. */
 export function pidOf(id: string): number | undefined {
   if (!id.startsWith('pid:')) return undefined;

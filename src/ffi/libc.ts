@@ -21,6 +21,7 @@ export const PROT_WRITE = 2;
 export const MAP_SHARED = 1;
 export const CLOCK_REALTIME = 0;
 export const CLOCK_MONOTONIC = 1;
+export const CLOCK_MONOTONIC_RAW = 4;
 export const CLOCK_BOOTTIME = 7;
 const SC_PAGESIZE = 30;
 

@@ -1,5 +1,15 @@
 /** What the graph is made of: nodes, threads inside process nodes, and three kinds of edge. */
+import type { MemoryLimitAttrs, PressureAttrs, ThrottleAttrs } from '../events/host.js';
 import type {
+  BlockDeviceAttrs,
+  BlockUseAttrs,
+  MountAttrs,
+  RequestAttrs,
+  RpcAttrs,
+  SpaceAttrs,
+} from '../events/storage.js';
+import type {
+  EventCatalogue,
   EventOf,
   EventType,
   ExitAttrs,
@@ -56,10 +66,17 @@ export interface Thread {
   /** Event time of the last sample that saw the thread. */
   seenTs: number;
   edges: readonly Edge[];
-  /** CPU time (ms) at the last sample. */
+  /** CPU time (ms) at the last sample; and time it was runnable without a CPU. */
   runMs: number;
-  /** The flow it was found waiting on most often lately, and in which share (0–1) of the samples. */
-  recentFlow: string;
+  delayMs: number;
+  /** Between the last two passes: shares of the time on a CPU, and runnable without one. */
+  cpuShare: number;
+  delayShare: number;
+  /** Since the last pass, ms. */
+  cpuGainMs: number;
+  delayGainMs: number;
+  /** What it was found waiting on most often lately (a node id), and in which share (0–1) of the samples. */
+  recentOn: string;
   recentShare: number;
 }
 
@@ -76,15 +93,84 @@ export interface ProcessNode extends NodeBase {
   podUid: string | undefined;
   job: JobAttrs | undefined;
   exit: { readonly ts: number; readonly attrs: ExitAttrs; readonly fact: Fact } | undefined;
-  oomKill: Fact | undefined;
+  oomKill: OomKill | undefined;
   /** By tid; NO_THREADS until one is sampled, since most processes end before. */
   threads: Map<number, Thread>;
   threadCount: number;
   children: Set<ProcessNode> | undefined;
-  /** CPU time gained between the last two passes, as a share of one core. */
+  /** CPU time gained between the last two passes, as a share of one core; and time without one when runnable. */
   cpuShare: number;
-  cpuGainMs: number;
+  delayShare: number;
   cpuSinceTs: number;
+  /** Its own requests that failed; kept while they are news. */
+  ioError: IoError | undefined;
+  /** What the kernel log last said of it. */
+  kernelFact: { readonly fact: Fact; readonly attrs: EventCatalogue['error.kernel'] } | undefined;
+  /** Filesystems and devices that it had open and that were in trouble when it ended. */
+  usedAtExit: readonly (FilesystemNode | BlockDeviceNode)[] | undefined;
+}
+
+export interface OomKill {
+  readonly fact: Fact;
+  readonly attrs: EventCatalogue['process.oom_kill'];
+  /** The largest processes, as last counted before it. */
+  readonly consumers: Reading<EventCatalogue['compute.consumers']> | undefined;
+}
+
+/** Failed requests, the latest of them, and since when without a pause. */
+export interface IoError {
+  readonly fact: Fact;
+  readonly attrs: EventCatalogue['storage.error'];
+  readonly node: BlockDeviceNode;
+  readonly since: number;
+  readonly count: number;
+}
+
+/** A measurement with the fact that it came by. */
+export interface Reading<A> {
+  readonly attrs: A;
+  readonly fact: Fact;
+  /** Event time at which this state of it began. */
+  readonly since: number;
+}
+
+export interface BlockDeviceNode extends NodeBase {
+  readonly type: 'block-device';
+  device: BlockDeviceAttrs | undefined;
+  /** Event time at which it was found to be gone; suspended. */
+  goneTs: number | undefined;
+  suspended: Reading<BlockDeviceAttrs> | undefined;
+  use: Reading<BlockUseAttrs> | undefined;
+  /** The last request that completed far too late. */
+  slow: Reading<RequestAttrs> | undefined;
+  ioError: IoError | undefined;
+  /** What the kernel log last said of it. */
+  hardware: Reading<EventCatalogue['error.hw']> | undefined;
+}
+
+export interface FilesystemNode extends NodeBase {
+  readonly type: 'filesystem';
+  mount: MountAttrs | undefined;
+  goneTs: number | undefined;
+  /** It could be written to before. */
+  readOnly: Omit<Reading<never>, 'attrs'> | undefined;
+  space: Reading<SpaceAttrs> | undefined;
+  rpc: Reading<RpcAttrs> | undefined;
+  error: Reading<EventCatalogue['error.fs']> | undefined;
+}
+
+export interface CgroupNode extends NodeBase {
+  readonly type: 'cgroup';
+  throttle: Reading<ThrottleAttrs> | undefined;
+  memory: Reading<MemoryLimitAttrs> | undefined;
+}
+
+/** What is true of the node as a whole. */
+export interface HostState {
+  pressure: Reading<PressureAttrs> | undefined;
+  consumers: Reading<EventCatalogue['compute.consumers']> | undefined;
+  /** Links that went down or came up, errors of hardware; the newest last. */
+  readonly news: Fact[];
 }
 
 /** Shared by all processes without sampled threads; nothing is ever put into it (graph/waits.ts). */
@@ -129,16 +215,21 @@ export type ResourceType =
   | 'poll-set'
   | 'file'
   | 'device'
-  | 'block-device'
-  | 'filesystem'
-  | 'cgroup'
+  | 'link'
   | 'error'
   | 'gpu'
   | 'rdma-port'
   | 'qp'
   | 'thing';
 
-export type GraphNode = ProcessNode | FlowNode | PeerNode | ResourceNode;
+export type GraphNode =
+  | ProcessNode
+  | FlowNode
+  | PeerNode
+  | BlockDeviceNode
+  | FilesystemNode
+  | CgroupNode
+  | ResourceNode;
 export type NodeType = GraphNode['type'];
 
 export const RESOURCE_PREFIXES: Readonly<Record<string, ResourceType>> = {
@@ -149,9 +240,7 @@ export const RESOURCE_PREFIXES: Readonly<Record<string, ResourceType>> = {
   poll: 'poll-set',
   file: 'file',
   dev: 'device',
-  block: 'block-device',
-  fs: 'filesystem',
-  cgroup: 'cgroup',
+  net: 'link',
   error: 'error',
   gpu: 'gpu',
   rdma: 'rdma-port',

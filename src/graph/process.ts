@@ -2,7 +2,7 @@
 import type { EventOf, ExitAttrs, ProcessAttrs, ProcessRef } from '../events/event.js';
 import { processId } from '../events/ids.js';
 import { statusOf } from '../util/signals.js';
-import { NO_THREADS, type ProcessNode } from './model.js';
+import { type BlockDeviceNode, type FilesystemNode, NO_THREADS, type ProcessNode } from './model.js';
 import { factOf, type StateGraph } from './state-graph.js';
 
 type ProcessEvent =
@@ -32,7 +32,7 @@ export function applyProcess(graph: StateGraph, event: ProcessEvent): void {
       return;
     case 'process.oom_kill':
       describe(graph, node, event.attrs);
-      node.oomKill = factOf(event);
+      node.oomKill = { fact: factOf(event), attrs: event.attrs, consumers: graph.host.consumers };
       return;
     case 'process.exit':
       node.comm = event.attrs.comm;
@@ -89,8 +89,11 @@ export function ensureProcess(
     threadCount: 0,
     children: undefined,
     cpuShare: 0,
-    cpuGainMs: 0,
+    delayShare: 0,
     cpuSinceTs: 0,
+    ioError: undefined,
+    kernelFact: undefined,
+    usedAtExit: undefined,
     firstTs: ts,
     lastTs: ts,
     out: [],
@@ -123,6 +126,7 @@ function adopt(graph: StateGraph, node: ProcessNode, attrs: ProcessAttrs): void 
 function exit(graph: StateGraph, node: ProcessNode, event: EventOf<'process.exit'>): void {
   if (node.ppid === 0) node.ppid = event.attrs.ppid ?? 0;
   forgetWaits(graph, node);
+  node.usedAtExit = inTrouble(node);
   // Its descriptors are closed and its parent's wait is over: none of these is true any more.
   graph.edges.removeAll(node);
   if (isUnremarkable(node, event.attrs)) {
@@ -131,6 +135,17 @@ function exit(graph: StateGraph, node: ProcessNode, event: EventOf<'process.exit
     return;
   }
   node.exit = { ts: event.ts, attrs: event.attrs, fact: factOf(event) };
+}
+
+/** What it has open and cannot use: why it ended, perhaps. */
+function inTrouble(node: ProcessNode): ProcessNode['usedAtExit'] {
+  const found: (FilesystemNode | BlockDeviceNode)[] = [];
+  for (const { kind, to } of node.out) {
+    if (kind !== 'Consumes') continue;
+    if (to.type === 'block-device' && to.ioError !== undefined) found.push(to);
+    if (to.type === 'filesystem' && (to.readOnly ?? to.space ?? to.error) !== undefined) found.push(to);
+  }
+  return found.length === 0 ? undefined : found;
 }
 
 /** Ended well and of no job: 48 bytes are enough to answer for it. */

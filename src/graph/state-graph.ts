@@ -11,17 +11,21 @@ import { assertNever } from '../util/errors.js';
 import { EdgeSet } from './edges.js';
 import { ExitedStore } from './exited.js';
 import type {
+  BlockDeviceNode,
   Edge,
   EdgeKind,
   Fact,
   GraphNode,
+  HostState,
   NodeType,
   ProcessNode,
   ResourceNode,
   Thread,
 } from './model.js';
 import { RESOURCE_PREFIXES } from './model.js';
+import { applyHost, newCgroup } from './host.js';
 import { applyProcess } from './process.js';
+import { applyStorage, newBlockDevice, newFilesystem } from './storage.js';
 import { applyTransport, newFlow } from './transport.js';
 import { applyHolders, applyPass, applyWait } from './waits.js';
 
@@ -65,6 +69,9 @@ export class StateGraph {
   readonly exited: ExitedStore;
   readonly threadsByTid = new Map<number, Thread>();
   readonly nodeCounts = new Map<NodeType, number>();
+  /** Few, and asked for by what is on them. */
+  readonly blockDevices = new Set<BlockDeviceNode>();
+  readonly host: HostState = { pressure: undefined, consumers: undefined, news: [] };
   /** Time of the newest event, ms since the epoch; 0 before the first. */
   now = 0;
   /** Time of the last complete pass over the threads. */
@@ -134,6 +141,29 @@ export class StateGraph {
       case 'wait.pass':
         applyPass(this, event);
         return;
+      case 'storage.device':
+      case 'storage.use':
+      case 'storage.latency':
+      case 'storage.error':
+      case 'storage.mount':
+      case 'storage.readonly':
+      case 'storage.space':
+      case 'storage.rpc':
+      case 'storage.users':
+      case 'storage.server':
+      case 'error.fs':
+        applyStorage(this, event);
+        return;
+      case 'error.hw':
+      case 'error.kernel':
+      case 'topo.link_down':
+      case 'topo.link_up':
+      case 'compute.throttle':
+      case 'compute.memory':
+      case 'compute.consumers':
+      case 'compute.pressure':
+        applyHost(this, event);
+        return;
       case 'custom':
         return;
       default:
@@ -180,6 +210,9 @@ export class StateGraph {
         in: [],
       });
     }
+    if (id.startsWith('block:')) return newBlockDevice(this, id, ts);
+    if (id.startsWith('fs:')) return newFilesystem(this, id, ts);
+    if (id.startsWith('cgroup:')) return newCgroup(this, id, ts);
     if (id.startsWith('pid:')) return undefined;
     return this.resource(id, ts);
   }
@@ -190,6 +223,7 @@ export class StateGraph {
       return undefined;
     }
     this.nodes.set(node.id, node);
+    if (node.type === 'block-device') this.blockDevices.add(node);
     this.nodeCounts.set(node.type, (this.nodeCounts.get(node.type) ?? 0) + 1);
     return node;
   }
@@ -214,6 +248,7 @@ export class StateGraph {
       for (const thread of node.threads.values()) this.threadsByTid.delete(thread.tid);
       this.process(node.ppid)?.children?.delete(node);
     }
+    if (node.type === 'block-device') this.blockDevices.delete(node);
     if (this.nodes.get(node.id) === node) {
       this.nodes.delete(node.id);
       this.nodeCounts.set(node.type, (this.nodeCounts.get(node.type) ?? 1) - 1);
@@ -280,13 +315,26 @@ function isOver(node: GraphNode): boolean {
       return node.exit !== undefined;
     case 'flow':
       return !node.in.some((edge) => edge.kind === 'WaitsOn');
+    case 'block-device':
+    case 'filesystem':
+      return node.goneTs !== undefined && node.in.length === 0;
     default:
       return node.in.length === 0;
   }
 }
 
 export function isResource(node: GraphNode): node is ResourceNode {
-  return node.type !== 'process' && node.type !== 'flow' && node.type !== 'peer';
+  switch (node.type) {
+    case 'process':
+    case 'flow':
+    case 'peer':
+    case 'block-device':
+    case 'filesystem':
+    case 'cgroup':
+      return false;
+    default:
+      return true;
+  }
 }
 
 /** The part of an event that an edge keeps. */

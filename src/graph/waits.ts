@@ -29,8 +29,10 @@ export function applyWait(graph: StateGraph, event: ThreadWait): void {
   process.threadCount = attrs.threads;
 
   const thread = threadOf(graph, process, event);
-  process.cpuGainMs += Math.max(0, attrs.runMs - thread.runMs);
+  thread.cpuGainMs += Math.max(0, attrs.runMs - thread.runMs);
   thread.runMs = attrs.runMs;
+  thread.delayGainMs += Math.max(0, (attrs.delayMs ?? 0) - thread.delayMs);
+  thread.delayMs = Math.max(thread.delayMs, attrs.delayMs ?? 0);
   thread.seenTs = event.ts;
   const before = thread.wait;
   thread.wait = event;
@@ -99,7 +101,12 @@ function threadOf(graph: StateGraph, process: ProcessNode, event: ThreadWait): T
     seenTs: event.ts,
     edges: [],
     runMs,
-    recentFlow: '',
+    delayMs: event.attrs.delayMs ?? 0,
+    cpuShare: 0,
+    delayShare: 0,
+    cpuGainMs: 0,
+    delayGainMs: 0,
+    recentOn: '',
     recentShare: 0,
   };
   if (process.threads === NO_THREADS) process.threads = new Map();
@@ -111,21 +118,43 @@ function threadOf(graph: StateGraph, process: ProcessNode, event: ThreadWait): T
 function measureCpu(process: ProcessNode, ts: number): void {
   const elapsedMs = ts - process.cpuSinceTs;
   if (elapsedMs < CPU_WINDOW_MS) return;
-  process.cpuShare = process.cpuSinceTs === 0 ? 0 : process.cpuGainMs / elapsedMs;
-  process.cpuGainMs = 0;
+  const first = process.cpuSinceTs === 0;
   process.cpuSinceTs = ts;
+  process.cpuShare = 0;
+  process.delayShare = 0;
+  for (const thread of process.threads.values()) {
+    thread.cpuShare = first ? 0 : thread.cpuGainMs / elapsedMs;
+    // What was counted late (a thread that had been starved for long) is not of this window alone.
+    thread.delayShare = first ? 0 : Math.min(1, thread.delayGainMs / elapsedMs);
+    thread.cpuGainMs = 0;
+    thread.delayGainMs = 0;
+    process.cpuShare += thread.cpuShare;
+    process.delayShare += thread.delayShare;
+  }
 }
 
-/** A lossy flow is waited on again and again, never for long: count in how many samples. */
+/**
+ * A lossy flow, a slow disk, a late pipe is waited on again and again, and never for long: count in
+ * how many samples.
+ */
 function countSample(thread: Thread): void {
-  const flow = thread.wait.type === 'wait.tcp' ? thread.wait.entity : '';
-  if (flow !== '' && flow !== thread.recentFlow && thread.recentShare < 1 - SHARE_WEIGHT) {
-    thread.recentFlow = flow;
+  const on = repeats(thread.wait) ? thread.wait.entity : '';
+  if (on !== '' && on !== thread.recentOn && thread.recentShare < 1 - SHARE_WEIGHT) {
+    thread.recentOn = on;
     thread.recentShare = SHARE_WEIGHT;
     return;
   }
-  const hit = flow !== '' && flow === thread.recentFlow ? 1 : 0;
+  const hit = on !== '' && on === thread.recentOn ? 1 : 0;
   thread.recentShare = thread.recentShare * (1 - SHARE_WEIGHT) + hit * SHARE_WEIGHT;
+}
+
+function repeats(wait: ThreadWait): boolean {
+  return (
+    wait.type === 'wait.tcp' ||
+    wait.type === 'wait.disk' ||
+    wait.type === 'wait.pipe' ||
+    wait.type === 'wait.unix'
+  );
 }
 
 function updateEdges(graph: StateGraph, thread: Thread, before: ThreadWait, event: ThreadWait): void {

@@ -18,7 +18,8 @@ export interface AbiField {
     | 'text'
     | 'words'
     | 'bytes'
-    | 's32s'
+    | 'u32s'
+    | 'u64s'
     | 'struct';
   readonly length?: number;
   readonly struct?: string;
@@ -101,8 +102,14 @@ export function readBytes(view: DataView, at: number, length: number): Uint8Arra
   return copy;
 }
 
-export function readInt32s(view: DataView, at: number, length: number): number[] {
-  const copy: number[] = [];
-  for (let i = 0; i < length; i++) copy.push(view.getInt32(at + i * 4, true));
-  return copy;
+export function readUint32s(view: DataView, at: number, length: number): number[] {
+  return Array.from({ length }, (_, i) => view.getUint32(at + 4 * i, true));
+}
+
+/** Exact up to 2^53. */
+export function readUint64s(view: DataView, at: number, length: number): number[] {
+  return Array.from(
+    { length },
+    (_, i) => view.getUint32(at + 8 * i, true) + view.getUint32(at + 8 * i + 4, true) * 0x1_0000_0000,
+  );
 }

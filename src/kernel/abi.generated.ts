@@ -1,7 +1,7 @@
 // Generated from the BTF of bpf/xctl_events.h by scripts/gen-abi.mjs (make abi). Do not edit.
 // 64-bit values are numbers: exact up to 2^53, rounded to the nearest beyond.
 import type { AbiStruct } from './abi-read.js';
-import { readBytes, readText, readWords } from './abi-read.js';
+import { readBytes, readText, readUint32s, readWords } from './abi-read.js';
 
 export const XCTL_ABI_VERSION = 1;
 export const XCTL_COMM_LEN = 16;
@@ -11,6 +11,13 @@ export const XCTL_NAME_LEN = 16;
 export const XCTL_WF_IOWAIT = 1;
 export const XCTL_WF_SIMPLE = 2;
 export const XCTL_WF_MEMBERS_CUT = 4;
+export const XCTL_WF_MEMSTALL = 8;
+export const XCTL_WF_ON_CPU = 16;
+export const XCTL_WF_PATH = 32;
+export const XCTL_BF_WRITEBACK = 1;
+export const XCTL_BF_METADATA = 2;
+export const XCTL_LATENCY_SLOTS = 108;
+export const XCTL_LATENCY_OPS = 2;
 
 /** `enum xctl_kind`. */
 export const XctlKind = {
@@ -33,6 +40,14 @@ export const XctlKind = {
   WAIT_SAME: 33,
   WAIT_MEMBER: 35,
   WAIT_HOLDER: 34,
+  BLOCK_SLOW: 48,
+  BLOCK_ERROR: 49,
+  BLOCK_INFLIGHT: 50,
+  BLOCK_QUEUE: 51,
+  CGROUP_CPU: 64,
+  CGROUP_MEMORY: 65,
+  MEMORY_USE: 66,
+  FILE_USER: 80,
 } as const;
 /** Value of `enum xctl_kind` → its name in lower case. */
 export const XctlKindNames: Readonly<Record<number, string>> = {
@@ -55,6 +70,14 @@ export const XctlKindNames: Readonly<Record<number, string>> = {
   33: 'wait_same',
   35: 'wait_member',
   34: 'wait_holder',
+  48: 'block_slow',
+  49: 'block_error',
+  50: 'block_inflight',
+  51: 'block_queue',
+  64: 'cgroup_cpu',
+  65: 'cgroup_memory',
+  66: 'memory_use',
+  80: 'file_user',
 };
 
 /** `enum xctl_owner_how`. */
@@ -152,6 +175,23 @@ export const XctlWaitOpNames: Readonly<Record<number, string>> = {
   3: 'connect',
   4: 'ioctl',
   5: 'sync',
+};
+
+/** `enum xctl_block_op`. */
+export const XctlBlockOp = {
+  READ: 1,
+  WRITE: 2,
+  FLUSH: 3,
+  DISCARD: 4,
+  OTHER: 5,
+} as const;
+/** Value of `enum xctl_block_op` → its name in lower case. */
+export const XctlBlockOpNames: Readonly<Record<number, string>> = {
+  1: 'read',
+  2: 'write',
+  3: 'flush',
+  4: 'discard',
+  5: 'other',
 };
 
 /** `enum xctl_lost_reason`. */
@@ -297,29 +337,45 @@ const XctlProcessExecFields: AbiStruct = {
   ],
 };
 
-/** `struct xctl_process_oom`, 208 bytes. */
+/** `struct xctl_process_oom`, 360 bytes. */
 export interface XctlProcessOom {
   readonly p: XctlProcess;
+  readonly rssBytes: number;
+  readonly limitBytes: number;
+  readonly usageBytes: number;
   readonly cgroup: string;
+  readonly limited: string;
 }
 /** Byte offsets in `struct xctl_process_oom`. */
 export const XctlProcessOomLayout = {
-  sizeBytes: 208,
+  sizeBytes: 360,
   p: 0,
-  cgroup: 80,
+  rssBytes: 80,
+  limitBytes: 88,
+  usageBytes: 96,
+  cgroup: 104,
+  limited: 232,
 } as const;
 /** Decodes the record at byte `at` of `view`. */
 export function decodeXctlProcessOom(view: DataView, at: number): XctlProcessOom {
   return {
     p: decodeXctlProcess(view, at),
-    cgroup: readText(view, at + 80, 128),
+    rssBytes: view.getUint32(at + 80, true) + view.getUint32(at + 80 + 4, true) * 0x1_0000_0000,
+    limitBytes: view.getUint32(at + 88, true) + view.getUint32(at + 88 + 4, true) * 0x1_0000_0000,
+    usageBytes: view.getUint32(at + 96, true) + view.getUint32(at + 96 + 4, true) * 0x1_0000_0000,
+    cgroup: readText(view, at + 104, 128),
+    limited: readText(view, at + 232, 128),
   };
 }
 const XctlProcessOomFields: AbiStruct = {
-  sizeBytes: 208,
+  sizeBytes: 360,
   fields: [
     { name: 'p', offset: 0, code: 'struct', struct: 'XctlProcess' },
-    { name: 'cgroup', offset: 80, code: 'text', length: 128 },
+    { name: 'rssBytes', offset: 80, code: 'u64' },
+    { name: 'limitBytes', offset: 88, code: 'u64' },
+    { name: 'usageBytes', offset: 96, code: 'u64' },
+    { name: 'cgroup', offset: 104, code: 'text', length: 128 },
+    { name: 'limited', offset: 232, code: 'text', length: 128 },
   ],
 };
 
@@ -587,7 +643,7 @@ const XctlTcpFields: AbiStruct = {
   ],
 };
 
-/** `struct xctl_wait`, 288 bytes. */
+/** `struct xctl_wait`, 304 bytes. */
 export interface XctlWait {
   readonly hdr: XctlHdr;
   readonly startNs: number;
@@ -610,6 +666,9 @@ export interface XctlWait {
   readonly nfds: number;
   readonly threads: number;
   readonly flags: number;
+  readonly delayNs: number;
+  readonly cpu: number;
+  readonly cpus: number;
   readonly comm: string;
   readonly name: string;
   readonly flow: XctlFlow;
@@ -617,7 +676,7 @@ export interface XctlWait {
 }
 /** Byte offsets in `struct xctl_wait`. */
 export const XctlWaitLayout = {
-  sizeBytes: 288,
+  sizeBytes: 304,
   hdr: 0,
   startNs: 16,
   sinceNs: 24,
@@ -639,10 +698,13 @@ export const XctlWaitLayout = {
   nfds: 100,
   threads: 104,
   flags: 108,
-  comm: 112,
-  name: 128,
-  flow: 144,
-  tcp: 200,
+  delayNs: 112,
+  cpu: 120,
+  cpus: 124,
+  comm: 128,
+  name: 144,
+  flow: 160,
+  tcp: 216,
 } as const;
 /** Decodes the record at byte `at` of `view`. */
 export function decodeXctlWait(view: DataView, at: number): XctlWait {
@@ -668,14 +730,17 @@ export function decodeXctlWait(view: DataView, at: number): XctlWait {
     nfds: view.getUint32(at + 100, true),
     threads: view.getUint32(at + 104, true),
     flags: view.getUint32(at + 108, true),
-    comm: readText(view, at + 112, 16),
-    name: readText(view, at + 128, 16),
-    flow: decodeXctlFlow(view, at + 144),
-    tcp: decodeXctlTcpState(view, at + 200),
+    delayNs: view.getUint32(at + 112, true) + view.getUint32(at + 112 + 4, true) * 0x1_0000_0000,
+    cpu: view.getUint32(at + 120, true),
+    cpus: view.getUint32(at + 124, true),
+    comm: readText(view, at + 128, 16),
+    name: readText(view, at + 144, 16),
+    flow: decodeXctlFlow(view, at + 160),
+    tcp: decodeXctlTcpState(view, at + 216),
   };
 }
 const XctlWaitFields: AbiStruct = {
-  sizeBytes: 288,
+  sizeBytes: 304,
   fields: [
     { name: 'hdr', offset: 0, code: 'struct', struct: 'XctlHdr' },
     { name: 'startNs', offset: 16, code: 'u64' },
@@ -698,10 +763,13 @@ const XctlWaitFields: AbiStruct = {
     { name: 'nfds', offset: 100, code: 'u32' },
     { name: 'threads', offset: 104, code: 'u32' },
     { name: 'flags', offset: 108, code: 'u32' },
-    { name: 'comm', offset: 112, code: 'text', length: 16 },
-    { name: 'name', offset: 128, code: 'text', length: 16 },
-    { name: 'flow', offset: 144, code: 'struct', struct: 'XctlFlow' },
-    { name: 'tcp', offset: 200, code: 'struct', struct: 'XctlTcpState' },
+    { name: 'delayNs', offset: 112, code: 'u64' },
+    { name: 'cpu', offset: 120, code: 'u32' },
+    { name: 'cpus', offset: 124, code: 'u32' },
+    { name: 'comm', offset: 128, code: 'text', length: 16 },
+    { name: 'name', offset: 144, code: 'text', length: 16 },
+    { name: 'flow', offset: 160, code: 'struct', struct: 'XctlFlow' },
+    { name: 'tcp', offset: 216, code: 'struct', struct: 'XctlTcpState' },
   ],
 };
 
@@ -843,6 +911,386 @@ const XctlWaitHolderFields: AbiStruct = {
   ],
 };
 
+/** `struct xctl_block_rq`, 224 bytes. */
+export interface XctlBlockRq {
+  readonly hdr: XctlHdr;
+  readonly startNs: number;
+  readonly cgroupId: number;
+  readonly sector: number;
+  readonly ageNs: number;
+  readonly deviceNs: number;
+  readonly dev: number;
+  readonly part: number;
+  readonly bytes: number;
+  readonly status: number;
+  readonly op: number;
+  readonly flags: number;
+  readonly suppressed: number;
+  readonly comm: string;
+  readonly cgroup: string;
+}
+/** Byte offsets in `struct xctl_block_rq`. */
+export const XctlBlockRqLayout = {
+  sizeBytes: 224,
+  hdr: 0,
+  startNs: 16,
+  cgroupId: 24,
+  sector: 32,
+  ageNs: 40,
+  deviceNs: 48,
+  dev: 56,
+  part: 60,
+  bytes: 64,
+  status: 68,
+  op: 72,
+  flags: 74,
+  suppressed: 76,
+  comm: 80,
+  cgroup: 96,
+} as const;
+/** Decodes the record at byte `at` of `view`. */
+export function decodeXctlBlockRq(view: DataView, at: number): XctlBlockRq {
+  return {
+    hdr: decodeXctlHdr(view, at),
+    startNs: view.getUint32(at + 16, true) + view.getUint32(at + 16 + 4, true) * 0x1_0000_0000,
+    cgroupId: view.getUint32(at + 24, true) + view.getUint32(at + 24 + 4, true) * 0x1_0000_0000,
+    sector: view.getUint32(at + 32, true) + view.getUint32(at + 32 + 4, true) * 0x1_0000_0000,
+    ageNs: view.getUint32(at + 40, true) + view.getUint32(at + 40 + 4, true) * 0x1_0000_0000,
+    deviceNs: view.getUint32(at + 48, true) + view.getUint32(at + 48 + 4, true) * 0x1_0000_0000,
+    dev: view.getUint32(at + 56, true),
+    part: view.getUint32(at + 60, true),
+    bytes: view.getUint32(at + 64, true),
+    status: view.getUint32(at + 68, true),
+    op: view.getUint16(at + 72, true),
+    flags: view.getUint16(at + 74, true),
+    suppressed: view.getUint32(at + 76, true),
+    comm: readText(view, at + 80, 16),
+    cgroup: readText(view, at + 96, 128),
+  };
+}
+const XctlBlockRqFields: AbiStruct = {
+  sizeBytes: 224,
+  fields: [
+    { name: 'hdr', offset: 0, code: 'struct', struct: 'XctlHdr' },
+    { name: 'startNs', offset: 16, code: 'u64' },
+    { name: 'cgroupId', offset: 24, code: 'u64' },
+    { name: 'sector', offset: 32, code: 'u64' },
+    { name: 'ageNs', offset: 40, code: 'u64' },
+    { name: 'deviceNs', offset: 48, code: 'u64' },
+    { name: 'dev', offset: 56, code: 'u32' },
+    { name: 'part', offset: 60, code: 'u32' },
+    { name: 'bytes', offset: 64, code: 'u32' },
+    { name: 'status', offset: 68, code: 'u32' },
+    { name: 'op', offset: 72, code: 'u16' },
+    { name: 'flags', offset: 74, code: 'u16' },
+    { name: 'suppressed', offset: 76, code: 'u32' },
+    { name: 'comm', offset: 80, code: 'text', length: 16 },
+    { name: 'cgroup', offset: 96, code: 'text', length: 128 },
+  ],
+};
+
+/** `struct xctl_block_queue`, 40 bytes. */
+export interface XctlBlockQueue {
+  readonly hdr: XctlHdr;
+  readonly oldestNs: number;
+  readonly dev: number;
+  readonly inFlight: number;
+  readonly depth: number;
+  readonly told: number;
+}
+/** Byte offsets in `struct xctl_block_queue`. */
+export const XctlBlockQueueLayout = {
+  sizeBytes: 40,
+  hdr: 0,
+  oldestNs: 16,
+  dev: 24,
+  inFlight: 28,
+  depth: 32,
+  told: 36,
+} as const;
+/** Decodes the record at byte `at` of `view`. */
+export function decodeXctlBlockQueue(view: DataView, at: number): XctlBlockQueue {
+  return {
+    hdr: decodeXctlHdr(view, at),
+    oldestNs: view.getUint32(at + 16, true) + view.getUint32(at + 16 + 4, true) * 0x1_0000_0000,
+    dev: view.getUint32(at + 24, true),
+    inFlight: view.getUint32(at + 28, true),
+    depth: view.getUint32(at + 32, true),
+    told: view.getUint32(at + 36, true),
+  };
+}
+const XctlBlockQueueFields: AbiStruct = {
+  sizeBytes: 40,
+  fields: [
+    { name: 'hdr', offset: 0, code: 'struct', struct: 'XctlHdr' },
+    { name: 'oldestNs', offset: 16, code: 'u64' },
+    { name: 'dev', offset: 24, code: 'u32' },
+    { name: 'inFlight', offset: 28, code: 'u32' },
+    { name: 'depth', offset: 32, code: 'u32' },
+    { name: 'told', offset: 36, code: 'u32' },
+  ],
+};
+
+/** `struct xctl_block_latency`, 872 bytes. */
+export interface XctlBlockLatency {
+  readonly dev: number;
+  readonly counts: readonly number[];
+}
+/** Byte offsets in `struct xctl_block_latency`. */
+export const XctlBlockLatencyLayout = {
+  sizeBytes: 872,
+  dev: 0,
+  counts: 8,
+} as const;
+/** Decodes the record at byte `at` of `view`. */
+export function decodeXctlBlockLatency(view: DataView, at: number): XctlBlockLatency {
+  return {
+    dev: view.getUint32(at, true),
+    counts: readUint32s(view, at + 8, 216),
+  };
+}
+const XctlBlockLatencyFields: AbiStruct = {
+  sizeBytes: 872,
+  fields: [
+    { name: 'dev', offset: 0, code: 'u32' },
+    { name: 'counts', offset: 8, code: 'u32s', length: 216 },
+  ],
+};
+
+/** `struct xctl_block_config`, 16 bytes. */
+export interface XctlBlockConfig {
+  readonly slowNs: number;
+  readonly fd: number;
+}
+/** Byte offsets in `struct xctl_block_config`. */
+export const XctlBlockConfigLayout = {
+  sizeBytes: 16,
+  slowNs: 0,
+  fd: 8,
+} as const;
+/** Decodes the record at byte `at` of `view`. */
+export function decodeXctlBlockConfig(view: DataView, at: number): XctlBlockConfig {
+  return {
+    slowNs: view.getUint32(at, true) + view.getUint32(at + 4, true) * 0x1_0000_0000,
+    fd: view.getInt32(at + 8, true),
+  };
+}
+const XctlBlockConfigFields: AbiStruct = {
+  sizeBytes: 16,
+  fields: [
+    { name: 'slowNs', offset: 0, code: 'u64' },
+    { name: 'fd', offset: 8, code: 's32' },
+  ],
+};
+
+/** `struct xctl_cgroup_cpu`, 208 bytes. */
+export interface XctlCgroupCpu {
+  readonly hdr: XctlHdr;
+  readonly startNs: number;
+  readonly cgroupId: number;
+  readonly quotaNs: number;
+  readonly periodNs: number;
+  readonly periods: number;
+  readonly throttledPeriods: number;
+  readonly throttledNs: number;
+  readonly levels: number;
+  readonly throttled: number;
+  readonly cgroup: string;
+}
+/** Byte offsets in `struct xctl_cgroup_cpu`. */
+export const XctlCgroupCpuLayout = {
+  sizeBytes: 208,
+  hdr: 0,
+  startNs: 16,
+  cgroupId: 24,
+  quotaNs: 32,
+  periodNs: 40,
+  periods: 48,
+  throttledPeriods: 56,
+  throttledNs: 64,
+  levels: 72,
+  throttled: 76,
+  cgroup: 80,
+} as const;
+/** Decodes the record at byte `at` of `view`. */
+export function decodeXctlCgroupCpu(view: DataView, at: number): XctlCgroupCpu {
+  return {
+    hdr: decodeXctlHdr(view, at),
+    startNs: view.getUint32(at + 16, true) + view.getUint32(at + 16 + 4, true) * 0x1_0000_0000,
+    cgroupId: view.getUint32(at + 24, true) + view.getUint32(at + 24 + 4, true) * 0x1_0000_0000,
+    quotaNs: view.getUint32(at + 32, true) + view.getUint32(at + 32 + 4, true) * 0x1_0000_0000,
+    periodNs: view.getUint32(at + 40, true) + view.getUint32(at + 40 + 4, true) * 0x1_0000_0000,
+    periods: view.getUint32(at + 48, true) + view.getUint32(at + 48 + 4, true) * 0x1_0000_0000,
+    throttledPeriods: view.getUint32(at + 56, true) + view.getUint32(at + 56 + 4, true) * 0x1_0000_0000,
+    throttledNs: view.getUint32(at + 64, true) + view.getUint32(at + 64 + 4, true) * 0x1_0000_0000,
+    levels: view.getUint32(at + 72, true),
+    throttled: view.getUint32(at + 76, true),
+    cgroup: readText(view, at + 80, 128),
+  };
+}
+const XctlCgroupCpuFields: AbiStruct = {
+  sizeBytes: 208,
+  fields: [
+    { name: 'hdr', offset: 0, code: 'struct', struct: 'XctlHdr' },
+    { name: 'startNs', offset: 16, code: 'u64' },
+    { name: 'cgroupId', offset: 24, code: 'u64' },
+    { name: 'quotaNs', offset: 32, code: 'u64' },
+    { name: 'periodNs', offset: 40, code: 'u64' },
+    { name: 'periods', offset: 48, code: 'u64' },
+    { name: 'throttledPeriods', offset: 56, code: 'u64' },
+    { name: 'throttledNs', offset: 64, code: 'u64' },
+    { name: 'levels', offset: 72, code: 'u32' },
+    { name: 'throttled', offset: 76, code: 'u32' },
+    { name: 'cgroup', offset: 80, code: 'text', length: 128 },
+  ],
+};
+
+/** `struct xctl_cgroup_memory`, 224 bytes. */
+export interface XctlCgroupMemory {
+  readonly hdr: XctlHdr;
+  readonly startNs: number;
+  readonly cgroupId: number;
+  readonly usageBytes: number;
+  readonly limitBytes: number;
+  readonly highBytes: number;
+  readonly highEvents: number;
+  readonly maxEvents: number;
+  readonly oomEvents: number;
+  readonly oomKills: number;
+  readonly levels: number;
+  readonly cgroup: string;
+}
+/** Byte offsets in `struct xctl_cgroup_memory`. */
+export const XctlCgroupMemoryLayout = {
+  sizeBytes: 224,
+  hdr: 0,
+  startNs: 16,
+  cgroupId: 24,
+  usageBytes: 32,
+  limitBytes: 40,
+  highBytes: 48,
+  highEvents: 56,
+  maxEvents: 64,
+  oomEvents: 72,
+  oomKills: 80,
+  levels: 88,
+  cgroup: 96,
+} as const;
+/** Decodes the record at byte `at` of `view`. */
+export function decodeXctlCgroupMemory(view: DataView, at: number): XctlCgroupMemory {
+  return {
+    hdr: decodeXctlHdr(view, at),
+    startNs: view.getUint32(at + 16, true) + view.getUint32(at + 16 + 4, true) * 0x1_0000_0000,
+    cgroupId: view.getUint32(at + 24, true) + view.getUint32(at + 24 + 4, true) * 0x1_0000_0000,
+    usageBytes: view.getUint32(at + 32, true) + view.getUint32(at + 32 + 4, true) * 0x1_0000_0000,
+    limitBytes: view.getUint32(at + 40, true) + view.getUint32(at + 40 + 4, true) * 0x1_0000_0000,
+    highBytes: view.getUint32(at + 48, true) + view.getUint32(at + 48 + 4, true) * 0x1_0000_0000,
+    highEvents: view.getUint32(at + 56, true) + view.getUint32(at + 56 + 4, true) * 0x1_0000_0000,
+    maxEvents: view.getUint32(at + 64, true) + view.getUint32(at + 64 + 4, true) * 0x1_0000_0000,
+    oomEvents: view.getUint32(at + 72, true) + view.getUint32(at + 72 + 4, true) * 0x1_0000_0000,
+    oomKills: view.getUint32(at + 80, true) + view.getUint32(at + 80 + 4, true) * 0x1_0000_0000,
+    levels: view.getUint32(at + 88, true),
+    cgroup: readText(view, at + 96, 128),
+  };
+}
+const XctlCgroupMemoryFields: AbiStruct = {
+  sizeBytes: 224,
+  fields: [
+    { name: 'hdr', offset: 0, code: 'struct', struct: 'XctlHdr' },
+    { name: 'startNs', offset: 16, code: 'u64' },
+    { name: 'cgroupId', offset: 24, code: 'u64' },
+    { name: 'usageBytes', offset: 32, code: 'u64' },
+    { name: 'limitBytes', offset: 40, code: 'u64' },
+    { name: 'highBytes', offset: 48, code: 'u64' },
+    { name: 'highEvents', offset: 56, code: 'u64' },
+    { name: 'maxEvents', offset: 64, code: 'u64' },
+    { name: 'oomEvents', offset: 72, code: 'u64' },
+    { name: 'oomKills', offset: 80, code: 'u64' },
+    { name: 'levels', offset: 88, code: 'u32' },
+    { name: 'cgroup', offset: 96, code: 'text', length: 128 },
+  ],
+};
+
+/** `struct xctl_memory_use`, 56 bytes. */
+export interface XctlMemoryUse {
+  readonly hdr: XctlHdr;
+  readonly startNs: number;
+  readonly rssBytes: number;
+  readonly swapBytes: number;
+  readonly comm: string;
+}
+/** Byte offsets in `struct xctl_memory_use`. */
+export const XctlMemoryUseLayout = {
+  sizeBytes: 56,
+  hdr: 0,
+  startNs: 16,
+  rssBytes: 24,
+  swapBytes: 32,
+  comm: 40,
+} as const;
+/** Decodes the record at byte `at` of `view`. */
+export function decodeXctlMemoryUse(view: DataView, at: number): XctlMemoryUse {
+  return {
+    hdr: decodeXctlHdr(view, at),
+    startNs: view.getUint32(at + 16, true) + view.getUint32(at + 16 + 4, true) * 0x1_0000_0000,
+    rssBytes: view.getUint32(at + 24, true) + view.getUint32(at + 24 + 4, true) * 0x1_0000_0000,
+    swapBytes: view.getUint32(at + 32, true) + view.getUint32(at + 32 + 4, true) * 0x1_0000_0000,
+    comm: readText(view, at + 40, 16),
+  };
+}
+const XctlMemoryUseFields: AbiStruct = {
+  sizeBytes: 56,
+  fields: [
+    { name: 'hdr', offset: 0, code: 'struct', struct: 'XctlHdr' },
+    { name: 'startNs', offset: 16, code: 'u64' },
+    { name: 'rssBytes', offset: 24, code: 'u64' },
+    { name: 'swapBytes', offset: 32, code: 'u64' },
+    { name: 'comm', offset: 40, code: 'text', length: 16 },
+  ],
+};
+
+/** `struct xctl_file_user`, 56 bytes. */
+export interface XctlFileUser {
+  readonly hdr: XctlHdr;
+  readonly startNs: number;
+  readonly dev: number;
+  readonly mode: number;
+  readonly fd: number;
+  readonly comm: string;
+}
+/** Byte offsets in `struct xctl_file_user`. */
+export const XctlFileUserLayout = {
+  sizeBytes: 56,
+  hdr: 0,
+  startNs: 16,
+  dev: 24,
+  mode: 28,
+  fd: 32,
+  comm: 40,
+} as const;
+/** Decodes the record at byte `at` of `view`. */
+export function decodeXctlFileUser(view: DataView, at: number): XctlFileUser {
+  return {
+    hdr: decodeXctlHdr(view, at),
+    startNs: view.getUint32(at + 16, true) + view.getUint32(at + 16 + 4, true) * 0x1_0000_0000,
+    dev: view.getUint32(at + 24, true),
+    mode: view.getUint32(at + 28, true),
+    fd: view.getInt32(at + 32, true),
+    comm: readText(view, at + 40, 16),
+  };
+}
+const XctlFileUserFields: AbiStruct = {
+  sizeBytes: 56,
+  fields: [
+    { name: 'hdr', offset: 0, code: 'struct', struct: 'XctlHdr' },
+    { name: 'startNs', offset: 16, code: 'u64' },
+    { name: 'dev', offset: 24, code: 'u32' },
+    { name: 'mode', offset: 28, code: 'u32' },
+    { name: 'fd', offset: 32, code: 's32' },
+    { name: 'comm', offset: 40, code: 'text', length: 16 },
+  ],
+};
+
 /** Every struct as data, for tools that write records (tests, fuzzers). */
 export const abiStructs = {
   XctlHdr: XctlHdrFields,
@@ -857,4 +1305,12 @@ export const abiStructs = {
   XctlWaitMember: XctlWaitMemberFields,
   XctlWaitSame: XctlWaitSameFields,
   XctlWaitHolder: XctlWaitHolderFields,
+  XctlBlockRq: XctlBlockRqFields,
+  XctlBlockQueue: XctlBlockQueueFields,
+  XctlBlockLatency: XctlBlockLatencyFields,
+  XctlBlockConfig: XctlBlockConfigFields,
+  XctlCgroupCpu: XctlCgroupCpuFields,
+  XctlCgroupMemory: XctlCgroupMemoryFields,
+  XctlMemoryUse: XctlMemoryUseFields,
+  XctlFileUser: XctlFileUserFields,
 } as const satisfies Readonly<Record<string, AbiStruct>>;

@@ -3,7 +3,7 @@
  * JSON want the epoch. The offset is taken once, so that the order of events never changes when
  * somebody sets the clock; it is then wrong by as much as the clock was set.
  */
-import { CLOCK_BOOTTIME, CLOCK_REALTIME, clockNs } from '../ffi/libc.js';
+import { CLOCK_BOOTTIME, CLOCK_MONOTONIC_RAW, CLOCK_REALTIME, clockNs } from '../ffi/libc.js';
 
 export class BootClock {
   /** Epoch milliseconds at boot. */
@@ -38,4 +38,9 @@ export class BootClock {
   nowNs(): number {
     return clockNs(CLOCK_BOOTTIME);
   }
+}
+
+/** Nanoseconds of CLOCK_MONOTONIC_RAW: the CPU's own counter, which nobody slews. */
+export function monotonicRawNs(): number {
+  return clockNs(CLOCK_MONOTONIC_RAW);
 }

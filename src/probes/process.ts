@@ -12,14 +12,14 @@ import {
   XctlKind,
   XctlProcessExecLayout,
   XctlProcessLayout,
-  XctlProcessOomLayout,
 } from '../kernel/abi.generated.js';
-import { readComm, readText, readWords } from '../kernel/abi-read.js';
+import { readComm, readWords } from '../kernel/abi-read.js';
 import type { LoadedObject } from '../kernel/program.js';
 import type { Check } from '../util/check.js';
 import { messageOf } from '../util/errors.js';
 import { endingOf, signalNumber } from '../util/signals.js';
 import { launcherOf } from './job.js';
+import { oomOf } from './oom.js';
 import type { Probe, ProbeContext } from './probe.js';
 import { processOfThread, readCmdline } from './proc.js';
 import { ProcessInfo } from './process-info.js';
@@ -195,11 +195,6 @@ export class ProcessProbe implements Probe {
 
   #oomKilled(view: DataView, at: number): void {
     const id = view.getUint32(at + XctlHdrLayout.pid, true);
-    const cgroup = readText(
-      view,
-      at + XctlProcessOomLayout.cgroup,
-      XctlProcessOomLayout.sizeBytes - XctlProcessOomLayout.cgroup,
-    );
     let pid = id;
     let attrs = this.#attrs(view, at);
     if (attrs.start === 0) {
@@ -214,7 +209,7 @@ export class ProcessProbe implements Probe {
       entity: processId(pid),
       pid,
       value: 0,
-      attrs: cgroup === '' ? attrs : { ...attrs, cgroup },
+      attrs: { ...attrs, ...oomOf(view, at) },
       probe: 'process',
     });
   }

@@ -11,6 +11,7 @@ import { syscallName } from './syscalls.js';
 import type { MemberRecord, WaitRecord } from './wait-records.js';
 
 const XCTL_WF_IOWAIT = 1;
+const XCTL_WF_MEMSTALL = 8;
 
 const OPS: Readonly<Record<number, WaitOp>> = {
   [XctlWaitOp.READ]: 'read',
@@ -131,7 +132,7 @@ function disk(context: WaitEventContext, record: WaitRecord, base: Base, attrs: 
     const what = 'block I/O (a page fault or a file without a descriptor)';
     return { ...base, type: 'wait.other', entity: processId(record.pid), attrs: { ...attrs, what } };
   }
-  const dev = context.devices.nodeOf(record.dev);
+  const dev = context.devices.nodeOf(record.dev, record.pid, record.tid);
   return { ...base, type: 'wait.disk', entity: dev, attrs: { ...attrs, dev } };
 }
 
@@ -150,6 +151,11 @@ function attrsOf(context: WaitEventContext, record: WaitRecord): WaitAttrs {
     ...(op !== undefined && { op }),
     ...(record.fd >= 0 && { fd: record.fd }),
     ...((record.flags & XCTL_WF_IOWAIT) !== 0 && { ioWait: true as const }),
+    // A thread that ran at all was queued for at least a moment: 0 is a kernel that does not count.
+    ...(record.delayNs > 0 && { delayMs: record.delayNs / 1e6 }),
+    cpu: record.cpu,
+    cpus: record.cpus,
+    ...((record.flags & XCTL_WF_MEMSTALL) !== 0 && { memStall: true as const }),
   };
 }
 

@@ -37,6 +37,9 @@ export interface WaitRecord {
   readonly nfds: number;
   readonly threads: number;
   readonly flags: number;
+  readonly delayNs: number;
+  readonly cpu: number;
+  readonly cpus: number;
   readonly comm: string;
   readonly name: string;
   readonly members: readonly MemberRecord[];
@@ -144,6 +147,9 @@ function waitAt(view: DataView, at: number, members: MemberRecord[]): WaitRecord
     nfds: view.getUint32(at + W.nfds, true),
     threads: view.getUint32(at + W.threads, true),
     flags: view.getUint32(at + W.flags, true),
+    delayNs: u64(view, at + W.delayNs),
+    cpu: view.getUint32(at + W.cpu, true),
+    cpus: view.getUint32(at + W.cpus, true),
     comm: readText(view, at + W.comm, 16),
     name: view.getUint8(at + W.name) === 0 ? '' : readText(view, at + W.name, 16),
     members: members.length > 0 ? members : NO_MEMBERS,

@@ -23,6 +23,21 @@ export const CONFIDENCE = {
   crashCode: 0.95,
   oomKill: 0.97,
   diskWait: 0.8,
+  deviceGone: 0.95,
+  ioError: 0.93,
+  /** A request seen in flight for a second and more. */
+  stuckRequest: 0.93,
+  /** Far slower than it used to be; slow, by what is not known to be unusual. */
+  slowerDevice: 0.88,
+  slowDevice: 0.78,
+  serverSilent: 0.92,
+  readOnly: 0.88,
+  diskFull: 0.82,
+  cpuThrottled: 0.9,
+  cpuStarved: 0.88,
+  memoryLimit: 0.88,
+  memoryPressure: 0.75,
+  kernelLockup: 0.9,
   /** The only holder of the other end sleeps. */
   peerSleeps: 0.75,
   /** … waits for something that is not known. */

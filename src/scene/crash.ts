@@ -1,10 +1,11 @@
 /** ProcessCrash: why a process that ended did so. */
 import type { ExitAttrs } from '../events/event.js';
 import type { ExitedRecord } from '../graph/exited.js';
-import type { ProcessNode } from '../graph/model.js';
+import type { Fact, OomKill, ProcessNode } from '../graph/model.js';
 import { endingOf, signalNumber } from '../util/signals.js';
 import { CONFIDENCE } from './confidence.js';
 import type { Fault } from './finding.js';
+import { bytes } from './words.js';
 
 /** undefined: it ended well (exit code 0). */
 export function crashFault(process: ProcessNode): Fault | undefined {
@@ -17,20 +18,42 @@ export function crashFault(process: ProcessNode): Fault | undefined {
     node: process,
     scene: 'ProcessCrash',
     subScene: killedByOom ? 'HostOom' : ending.subScene,
-    summary: killedByOom
-      ? `killed by the kernel's OOM killer${process.cgroup === undefined ? '' : ` in cgroup ${process.cgroup}`}`
-      : ending.summary,
+    summary: killedByOom ? oomSummary(process, oomKill) : ending.summary,
     confidence: killedByOom ? CONFIDENCE.oomKill : ending.confidence,
     began: exit.ts,
-    facts: killedByOom ? [oomKill, exit.fact] : [exit.fact],
-    recommendations: killedByOom
-      ? [
-          'Raise the memory limit of its cgroup, or lower what the process needs',
-          'See the kernel log for the size it had',
-        ]
-      : ending.recommendations,
+    facts: killedByOom ? oomFacts(oomKill, exit.fact) : [exit.fact],
+    recommendations: killedByOom ? oomAdvice(oomKill) : ending.recommendations,
     strength: 'hard',
   };
+}
+
+function oomSummary(process: ProcessNode, { attrs, consumers }: OomKill): string {
+  const cgroup = attrs.limited ?? process.cgroup ?? attrs.cgroup;
+  const size = attrs.rssBytes === undefined ? '' : ` while it had ${bytes(attrs.rssBytes)}`;
+  const of = cgroup === undefined ? '' : ` in cgroup ${cgroup}`;
+  const why =
+    attrs.limitBytes === undefined
+      ? of
+      : `: cgroup ${cgroup ?? '?'} had used up its limit of ${bytes(attrs.limitBytes)}`;
+  const largest = (consumers?.attrs.processes ?? []).slice(0, 3);
+  const names = largest.map(({ pid, comm, rssBytes }) => `${pid} (${comm}) ${bytes(rssBytes)}`).join(', ');
+  return `killed by the kernel's OOM killer${size}${why}${names === '' ? '' : `; the largest on the node were ${names}`}`;
+}
+
+function oomFacts({ fact, consumers }: OomKill, exit: Fact): readonly Fact[] {
+  return consumers === undefined ? [fact, exit] : [fact, consumers.fact, exit];
+}
+
+function oomAdvice({ attrs }: OomKill): readonly string[] {
+  return attrs.limitBytes === undefined && attrs.rssBytes !== undefined
+    ? [
+        'The node itself ran out of memory: give jobs limits that add up to less than it has',
+        'See which process grew: the kernel log lists all with their sizes',
+      ]
+    : [
+        'Raise the memory limit of its cgroup, or lower what the process needs',
+        'A DataLoader needs less with fewer workers, a smaller prefetch_factor, or data shared between them',
+      ];
 }
 
 export interface Ended {

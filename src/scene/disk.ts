@@ -1,19 +1,34 @@
-/** Uninterruptible sleep on a file or device. */
-import type { Thread } from '../graph/model.js';
+/**
+ * A thread that waits on storage: from the filesystem or device that it sleeps on, down through what
+ * that lies on, to the deepest with a fault of its own.
+ */
+import type { BlockDeviceNode, FilesystemNode, GraphNode, Thread } from '../graph/model.js';
 import { CONFIDENCE } from './confidence.js';
-import type { Outcome } from './finding.js';
+import { deviceFault } from './device.js';
+import { serverFault } from './filesystem.js';
+import type { Fault, Link, Outcome } from './finding.js';
 import { waitFact } from './finding.js';
 import { moving, waitLink } from './links.js';
 import type { Walk } from './walk.js';
 import { duration, waitNote } from './words.js';
 
-/** One sleep is one request: no healthy device takes this long for it. */
+/** One sleep is one request, mostly: no healthy device takes this long for it. */
 const SLOW_MS = 2_000;
+/** A stack of devices deeper than this is a loop in a made-up recording. */
+const MAX_STACK = 8;
+
+export type StorageNode = BlockDeviceNode | FilesystemNode;
+
+export interface Culprit {
+  readonly fault: Fault;
+  /** From the node that was asked about to the one with the fault. */
+  readonly links: readonly Link[];
+}
 
 export function diskFault(walk: Walk, thread: Thread): Outcome {
   const short = moving(thread);
   if (short !== undefined) return short;
-  const node = walk.graph.nodes.get(thread.wait.entity);
+  const node = storageOf(walk, thread);
   if (node === undefined) {
     return {
       kind: 'unknown',
@@ -22,8 +37,11 @@ export function diskFault(walk: Walk, thread: Thread): Outcome {
       links: [],
     };
   }
-  const forMs = walk.now - thread.wait.attrs.since;
   const links = [waitLink(thread, node)];
+  const culprit = isStorage(node) ? culpritOf(node, walk.now, thread.wait.attrs.since) : undefined;
+  if (culprit !== undefined)
+    return { kind: 'fault', fault: culprit.fault, links: [...links, ...culprit.links] };
+  const forMs = walk.now - thread.wait.attrs.since;
   if (forMs < SLOW_MS) {
     return {
       kind: 'symptom',
@@ -47,7 +65,61 @@ export function diskFault(walk: Walk, thread: Thread): Outcome {
       facts: [waitFact(thread)],
       recommendations: ['Look at the device and the kernel log: iostat -x 1, dmesg'],
       strength: 'hard',
+      ails: 'latency',
     },
     links,
   };
+}
+
+/** The storage that a thread waits on: by its file, or by a request in flight that its process submitted. */
+function storageOf(walk: Walk, thread: Thread): GraphNode | undefined {
+  const node = thread.wait.type === 'wait.disk' ? walk.graph.nodes.get(thread.wait.entity) : undefined;
+  if (node !== undefined && isStorage(node)) {
+    // What a container's overlay or another stacked filesystem lies on may be unknown; its requests are not.
+    if (node.out.length > 0 || node.type === 'block-device') return node;
+    return submittedTo(walk, thread) ?? node;
+  }
+  return submittedTo(walk, thread) ?? node;
+}
+
+/** Of a page fault no file is known, but the kernel knows who submitted the request. */
+export function submittedTo(walk: Walk, thread: Thread): BlockDeviceNode | undefined {
+  for (const device of walk.graph.blockDevices) {
+    const { use } = device;
+    if (use === undefined || use.attrs.inFlight === 0) continue;
+    const own = use.attrs.oldest.some(
+      ({ submitter }) => submitter.pid === thread.process.pid && submitter.start === thread.process.start,
+    );
+    if (own) return device;
+  }
+  return undefined;
+}
+
+/** The deepest node with a fault of its own, from `node` downwards; failed requests count from `since` on. */
+export function culpritOf(node: StorageNode, now: number, since: number, depth = 0): Culprit | undefined {
+  if (depth > MAX_STACK) return undefined;
+  for (const edge of node.out) {
+    if (edge.kind !== 'Consumes' || !isStorage(edge.to)) continue;
+    const below = culpritOf(edge.to, now, since, depth + 1);
+    if (below === undefined) continue;
+    const link: Link = {
+      from: node,
+      edge: 'Consumes',
+      to: edge.to,
+      since: edge.since,
+      facts: [edge.event],
+      note: 'lies on it',
+    };
+    return { fault: below.fault, links: [link, ...below.links] };
+  }
+  if (node.type === 'block-device') {
+    const fault = deviceFault(node, now, since);
+    return fault === undefined ? undefined : { fault, links: [] };
+  }
+  const server = serverFault(node, now);
+  return server === undefined ? undefined : { fault: server.fault, links: [server.link] };
+}
+
+export function isStorage(node: GraphNode): node is StorageNode {
+  return node.type === 'block-device' || node.type === 'filesystem';
 }

@@ -21,6 +21,20 @@ function unitOf(type: string): string {
       return 'ms';
     case 'process.exit':
       return 'exit status';
+    case 'storage.use':
+    case 'storage.latency':
+    case 'storage.rpc':
+    case 'compute.throttle':
+      return 'ms';
+    case 'storage.error':
+    case 'compute.memory':
+    case 'compute.consumers':
+      return 'bytes';
+    case 'storage.space':
+    case 'compute.pressure':
+      return '%';
+    case 'storage.users':
+      return 'processes';
     case 'transport.owner':
       return 'pid';
     default:

@@ -31,6 +31,8 @@ export interface Fault {
    * with the node but that others wait for it (it sleeps, computes, waits for input).
    */
   readonly strength: 'hard' | 'soft';
+  /** What is wrong with the node, where that is more than its name: the chain ends `node BlockedBy error:WHAT/node`. */
+  readonly ails?: 'latency' | 'io-error' | 'gone' | 'read-only' | 'full' | 'cpu' | 'memory' | 'quota';
 }
 
 export type Outcome =

@@ -46,7 +46,8 @@ function isCandidate(graph: StateGraph, process: ProcessNode): boolean {
   if (graph.now - process.exit.ts > CRASH_MS) return false;
   const { signal, core } = process.exit.attrs;
   if (process.oomKill !== undefined || core === true) return true;
-  if (process.job !== undefined) return true;
+  if (process.job !== undefined || process.ioError !== undefined || process.usedAtExit !== undefined)
+    return true;
   return (
     signal !== undefined &&
     signal !== 'SIGTERM' &&

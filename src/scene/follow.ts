@@ -3,7 +3,7 @@ import type { EventOf } from '../events/event.js';
 import type { FlowNode, ProcessNode, Thread } from '../graph/model.js';
 import { reverseFlowId } from '../graph/transport.js';
 import { CONFIDENCE } from './confidence.js';
-import { diskFault } from './disk.js';
+import { diskFault, submittedTo } from './disk.js';
 import type { Fault, Link, Outcome } from './finding.js';
 import { waitedMs, waitFact } from './finding.js';
 import { flowFault, lossFault } from './flow.js';
@@ -44,8 +44,12 @@ export function followWait(walk: Walk, thread: Thread, path: readonly Step[]): O
       return followChildren(walk, thread, path);
     case 'wait.disk':
       return diskFault(walk, thread);
-    case 'wait.device':
     case 'wait.other':
+      // A page fault has no file, but its request has a submitter.
+      if (wait.attrs.ioWait === true && submittedTo(walk, thread) !== undefined)
+        return diskFault(walk, thread);
+      return moving(thread) ?? nobodyKnown(thread, 'who ends this kind of wait');
+    case 'wait.device':
       return moving(thread) ?? nobodyKnown(thread, 'who ends this kind of wait');
   }
 }

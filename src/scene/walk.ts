@@ -9,23 +9,23 @@
 import type { GraphNode, ProcessNode, Thread } from '../graph/model.js';
 import type { StateGraph } from '../graph/state-graph.js';
 import { CONFIDENCE, DISCOUNT } from './confidence.js';
+import { cpuFault } from './cpu.js';
 import { crashFault } from './crash.js';
 import { deadlockFault } from './deadlock.js';
-import type { Fault, Link, Outcome } from './finding.js';
+import type { Fault, Outcome } from './finding.js';
 import { waitedMs } from './finding.js';
 import { followWait } from './follow.js';
-import { lossFault } from './flow.js';
 import { PROGRESS_CPU_SHARE } from './links.js';
 import { haltFault } from './halt.js';
+import { memoryFault } from './memory.js';
+import { oftenOn } from './often.js';
+import { storageCrash, storageTrouble } from './trouble.js';
 import { duration, who } from './words.js';
 
 const MAX_DEPTH = 24;
 const MAX_STEPS = 1_000;
 /** Of one process's threads, how many are followed; the longest waits first. */
 const MAX_THREADS = 128;
-/** A thread found on one flow in this share of the samples is slowed by it, though it never waits for long. */
-const LOSSY_SHARE = 0.4;
-
 /** Where a walk has been: the processes and threads from the target down to here. */
 export interface Step {
   readonly process: ProcessNode;
@@ -59,6 +59,8 @@ export class Walk {
    */
   process(process: ProcessNode, path: readonly Step[], thread?: Thread): Outcome {
     if (++this.#steps > MAX_STEPS || path.length > MAX_DEPTH) return this.#tooFar(process);
+    const failed = storageCrash(process, this.now);
+    if (failed !== undefined) return failed;
     const crash = crashFault(process);
     if (crash !== undefined) return { kind: 'fault', fault: crash, links: [] };
     if (process.exit !== undefined) return { kind: 'by-design', what: 'has ended', links: [] };
@@ -75,6 +77,9 @@ export class Walk {
       return unknown(() => `${who(process)} is where the chain came from`, 'which of its threads should act');
     }
     if (thread !== undefined) return this.thread(thread, path);
+    // The host first: who may not run, or reclaims memory, is late for everything else.
+    const host = cpuFault(this.graph, process) ?? memoryFault(this.graph, process);
+    if (host !== undefined) return host;
     const known = this.#settled.get(process);
     if (known !== undefined) return known;
     const elsewhere = this.#ledBack;
@@ -97,7 +102,7 @@ export class Walk {
     const found: FaultOutcome[] = [];
     for (const thread of this.#order(process)) {
       if (this.exhausted) break;
-      const outcome = this.#lossy(thread) ?? this.thread(thread, path);
+      const outcome = oftenOn(this, thread, path) ?? this.thread(thread, path);
       if (outcome.kind === 'fault') found.push(outcome);
     }
     return found;
@@ -124,11 +129,15 @@ export class Walk {
       );
     }
     const progress = process.cpuShare >= PROGRESS_CPU_SHARE;
-    const mainOutcome = this.#lossy(main) ?? this.thread(main, path);
+    const trouble = storageTrouble(process, this.now);
+    const mainOutcome = oftenOn(this, main, path) ?? this.thread(main, path);
     if (mainOutcome.kind === 'fault' && isHard(mainOutcome)) {
       return progress && !isDeadlock(mainOutcome.fault) ? despiteProgress(mainOutcome) : mainOutcome;
     }
     const fromSibling = this.#sibling(main, siblings, path, progress, hangsOnOthers(main));
+    if (trouble !== undefined && (fromSibling?.kind !== 'fault' || !isHard(fromSibling))) {
+      return progress ? despiteProgress(trouble) : trouble;
+    }
     if (fromSibling !== undefined) return fromSibling;
     if (progress) return { kind: 'running', links: [] };
     return mainOutcome;
@@ -151,7 +160,7 @@ export class Walk {
     let busy = false;
     for (const thread of siblings) {
       if (this.exhausted) break;
-      const outcome = this.#lossy(thread) ?? this.thread(thread, path);
+      const outcome = oftenOn(this, thread, path) ?? this.thread(thread, path);
       if (outcome.kind === 'fault' && isDeadlock(outcome.fault)) return outcome;
       if (progress) continue;
       if (outcome.kind === 'running') busy = true;
@@ -166,25 +175,6 @@ export class Walk {
     if (!mainHangs) return undefined;
     if (busy) return { kind: 'running', links: [] };
     return soft ?? symptom;
-  }
-
-  /** A thread that waits on a lossy flow again and again, even if never for long. */
-  #lossy(thread: Thread): Outcome | undefined {
-    if (thread.recentShare < LOSSY_SHARE) return undefined;
-    const flow = this.graph.nodes.get(thread.recentFlow);
-    if (flow?.type !== 'flow' || flow.trouble?.kind !== 'retransmit') return undefined;
-    const fault = lossFault(flow);
-    if (fault === undefined) return undefined;
-    const link: Link = {
-      from: thread.process,
-      edge: 'WaitsOn',
-      to: flow,
-      since: fault.began,
-      facts: fault.facts,
-      tid: thread.tid,
-      note: `waits on it in ${Math.round(thread.recentShare * 100)} % of the samples`,
-    };
-    return { kind: 'fault', fault, links: [link] };
   }
 
   /** Main thread first, then the longest waits. */

@@ -1,4 +1,5 @@
 /** `xctl why PID`: from a process to an answer. */
+import { errorId } from '../events/ids.js';
 import type { ExitedRecord } from '../graph/exited.js';
 import type { ProcessNode } from '../graph/model.js';
 import type { StateGraph } from '../graph/state-graph.js';
@@ -61,6 +62,7 @@ function toFinding(outcome: Outcome, now: number, process: ProcessNode): Finding
     case 'fault': {
       const { fault } = outcome;
       const facts = fault.facts.map((fact) => evidence.add(fact));
+      if (fault.ails !== undefined) chain.push(ailment(fault, fault.ails, now));
       const last = chain.at(-1);
       return {
         verdict: 'cause-found',
@@ -152,6 +154,18 @@ function chainLink(link: Link, now: number, evidence: EvidenceList): ChainLink {
     evidence: link.facts.map((fact) => evidence.add(fact)),
     ...(link.tid !== undefined && { tid: link.tid }),
     note: link.note,
+  };
+}
+
+/** The last link of a chain: the cause, and what is wrong with it. */
+function ailment(fault: Fault, what: string, now: number): ChainLink {
+  return {
+    from: fault.node.id,
+    edge: 'BlockedBy',
+    to: errorId(what, fault.node.id),
+    sinceMs: Math.max(0, Math.round(now - fault.began)),
+    evidence: [],
+    note: what.replace('-', ' '),
   };
 }
 

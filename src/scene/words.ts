@@ -20,6 +20,19 @@ export function count(n: number, what: string, plural = `${what}s`): string {
   return `${digits} ${n === 1 ? what : plural}`;
 }
 
+/** `512 B`, `4 KiB`, `1.5 GiB`. */
+export function bytes(n: number): string {
+  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'];
+  let size = n;
+  let unit = 0;
+  while (size >= 1024 && unit < units.length - 1) {
+    size /= 1024;
+    unit++;
+  }
+  const digits = size >= 100 || Number.isInteger(size) ? size.toFixed(0) : size.toFixed(1);
+  return `${digits} ${units[unit] ?? 'B'}`;
+}
+
 /** `4242 (python3)`. */
 export function who(process: ProcessNode): string {
   return process.comm === '' ? `${process.pid}` : `${process.pid} (${process.comm})`;

@@ -80,7 +80,10 @@ t.test('each mistake gets one line that says what to write', async (t) => {
     [['--metrics-port', '1', '--metrics-port', '2'], /not \["1","2"\]/],
     [['--metrics-address', '::1'], /give --metrics-port too/],
     [['--rules', '/nonexistent'], /is no directory/],
-    [['--probes', 'tcp,dns'], /no probe "dns"; known are process, tcp, waits, or none/],
+    [
+      ['--probes', 'tcp,dns'],
+      /no probe "dns"; known are process, block, filesystem, tcp, waits, host, kmsg, or none/,
+    ],
     [['--probes', 'tcp,none'], /no probe "none"/],
     [['--probe', 'a "b'], /--probe: the command has an open "/],
     [['--probe', ''], /--probe: the command is empty/],

@@ -10,7 +10,7 @@ import { type Proc, start, startWorkload, type Truth } from '../lib/proc.js';
 import type { Scope } from '../lib/scope.js';
 import { until } from '../lib/until.js';
 import { brief, chainFlaws, startE2e, untilWhy } from './lib/ask.js';
-import { FREEZERS, type Freezer, makeGroup } from './lib/cgroup.js';
+import { FREEZERS, type Freezer, makeGroup } from '../lib/cgroup.js';
 import { scratch } from './lib/raw-agent.js';
 
 let agent: Agent;

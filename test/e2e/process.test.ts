@@ -10,7 +10,7 @@ import { OWN_PREFIX } from '../lib/owner.js';
 import { start, startWorkload } from '../lib/proc.js';
 import { until } from '../lib/until.js';
 import { brief, chainFlaws, startE2e } from './lib/ask.js';
-import { makeGroup } from './lib/cgroup.js';
+import { makeGroup } from '../lib/cgroup.js';
 import { type EventStream, streamEvents } from './lib/event-stream.js';
 import { scratch } from './lib/raw-agent.js';
 

@@ -13,6 +13,7 @@ import {
   type SocketOwner,
   type WaitAttrs,
 } from '../../src/events/event.js';
+import { HOST_ATTRS, STORAGE_ATTRS } from './arbitrary-host.js';
 
 const count = fc.nat();
 const ns = fc.integer({ min: 0, max: Number.MAX_SAFE_INTEGER });
@@ -105,6 +106,10 @@ const wait = fc.record(
     op: fc.constantFrom('read', 'write', 'connect', 'ioctl', 'sync'),
     fd: fc.integer(),
     ioWait: yes,
+    delayMs: count,
+    cpu: count,
+    cpus: count,
+    memStall: yes,
   },
   { requiredKeys: ['start', 'tid', 'comm', 'since', 'runMs', 'threads'] },
 ) as fc.Arbitrary<WaitAttrs>;
@@ -122,6 +127,10 @@ const members = fc.array(
 /** What a type has beyond its family's attributes. */
 const MORE: { readonly [T in EventType]?: fc.Arbitrary<Partial<EventCatalogue[T]>> } = {
   'process.exit': fc.record({ code: count, signal: text, core: yes }),
+  'process.oom_kill': fc.record(
+    { rssBytes: count, limitBytes: count, usageBytes: count, limited: text },
+    { requiredKeys: [] },
+  ),
   'transport.connect_failed': fc.record({ errno: text }),
   'transport.reset': fc.record({ direction: fc.constantFrom('sent', 'received') }),
   'wait.lock': fc.record({ ownerTid: pid }),
@@ -138,7 +147,14 @@ const MORE: { readonly [T in EventType]?: fc.Arbitrary<Partial<EventCatalogue[T]
   'wait.other': fc.record({ what: text }),
 };
 
+/** What is no wait, no process and no flow. */
+const OTHERS: ReadonlyMap<string, fc.Arbitrary<unknown>> = new Map(
+  Object.entries<fc.Arbitrary<unknown>>({ ...STORAGE_ATTRS, ...HOST_ATTRS }),
+);
+
 function attrsOf(type: EventType): fc.Arbitrary<unknown> {
+  const other = OTHERS.get(type);
+  if (other !== undefined) return other;
   if (type === 'custom')
     return fc.dictionary(
       fc.string({ minLength: 1 }).filter((key) => key !== '__proto__'),

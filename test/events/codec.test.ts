@@ -66,7 +66,7 @@ t.test('a recording may come from anybody', async (t) => {
     ['ts', { ...good, attrs, ts: null }],
     ['ts', { ...good, attrs, ts: -1 }],
     ['accepted', { ...good, attrs, entity: 'node' }],
-    ['entity', { ...good, attrs, type: 'storage.latency', entity: 'sda' }],
+    ['entity', { ...good, attrs, type: 'storage.throughput', entity: 'sda' }],
     ['entity', { ...good, attrs, entity: 7 }],
     ['entity', { ...good, attrs, entity: `pid:${'9'.repeat(2000)}` }],
     ['pid', { ...good, attrs, pid: 2 ** 22 + 1 }],
@@ -88,14 +88,14 @@ t.test('a type of a later version is kept as custom', async (t) => {
   const decoded = decodeEvent(
     JSON.stringify({
       ts: 1,
-      type: 'storage.latency',
+      type: 'storage.throughput',
       entity: 'block:sda',
       value: 2,
       attrs: {},
       probe: 'block',
     }),
   );
-  t.match(decoded, { ok: true, event: { type: 'custom', customType: 'storage.latency', probe: 'block' } });
+  t.match(decoded, { ok: true, event: { type: 'custom', customType: 'storage.throughput', probe: 'block' } });
 });
 
 t.test('what a subprocess says is custom, whatever it calls it', async (t) => {

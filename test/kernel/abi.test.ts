@@ -37,16 +37,18 @@ function fieldValue(field: AbiField): fc.Arbitrary<unknown> {
       return textOf(field, /\0+$/);
     case 'bytes':
       return fc.uint8Array({ minLength: field.length ?? 0, maxLength: field.length ?? 0 });
-    case 's32s': {
-      const length = field.length ?? 0;
-      return fc.array(fc.integer({ min: -0x8000_0000, max: 0x7fff_ffff }), {
-        minLength: length,
-        maxLength: length,
-      });
-    }
+    case 'u32s':
+      return listOf(field, fc.integer({ min: 0, max: 0xffff_ffff }));
+    case 'u64s':
+      return listOf(field, fc.maxSafeNat());
     case 'struct':
       return recordOf(field.struct ?? '');
   }
+}
+
+function listOf(field: AbiField, one: fc.Arbitrary<number>): fc.Arbitrary<number[]> {
+  const length = field.length ?? 0;
+  return fc.array(one, { minLength: length, maxLength: length });
 }
 
 function textOf(field: AbiField, without: RegExp): fc.Arbitrary<string> {
@@ -73,15 +75,14 @@ function encode(name: string, value: Readonly<Record<string, unknown>>, bytes: B
       encode(field.struct ?? '', v as Readonly<Record<string, unknown>>, bytes, to);
     else if (field.code === 'text' || field.code === 'words') bytes.write(String(v), to, 'utf8');
     else if (field.code === 'bytes') bytes.set(v as Uint8Array, to);
-    else if (field.code === 's32s') writeInt32s(v as number[], bytes, to);
+    else if (field.code === 'u32s')
+      (v as number[]).forEach((n, i) => void bytes.writeUInt32LE(n, to + 4 * i));
+    else if (field.code === 'u64s')
+      (v as number[]).forEach((n, i) => void bytes.writeBigUInt64LE(BigInt(n), to + 8 * i));
     else if (field.code === 'u64') bytes.writeBigUInt64LE(BigInt(v as number), to);
     else if (field.code.startsWith('u')) bytes.writeUIntLE(v as number, to, Number(field.code.slice(1)) / 8);
     else bytes.writeIntLE(v as number, to, Number(field.code.slice(1)) / 8);
   }
-}
-
-function writeInt32s(values: readonly number[], bytes: Buffer, at: number): void {
-  for (const [i, value] of values.entries()) bytes.writeInt32LE(value, at + 4 * i);
 }
 
 const DECODERS: Readonly<Record<string, unknown>> = abi;

@@ -291,6 +291,19 @@ export class Story {
     return this.wait('wait.other', pid, processId(pid), { what }, spec);
   }
 
+  /** Any other fact. */
+  say<T extends Exclude<keyof EventCatalogue, 'custom'>>(
+    type: T,
+    entity: string,
+    value: number,
+    attrs: EventCatalogue[T],
+    probe: EventOf<T>['probe'] = 'block',
+    pid?: number,
+  ): this {
+    const event = { ts: this.now, type, entity, value, attrs, probe, ...(pid !== undefined && { pid }) };
+    return this.apply(event as unknown as Event);
+  }
+
   wait<T extends WaitType>(
     type: T,
     pid: number,

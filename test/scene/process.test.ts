@@ -187,7 +187,7 @@ table([
       verdict: 'cause-found',
       scene: 'StorageSlow',
       root: 'block:nvme0n1',
-      chain: ['pid:10', 'block:nvme0n1'],
+      chain: ['pid:10', 'block:nvme0n1', 'error:latency/block:nvme0n1'],
       confidence: 0.8,
     },
   },

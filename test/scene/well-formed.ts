@@ -66,7 +66,10 @@ function flawsOf(finding: Finding, self: string): string[] {
         ? chain.some(({ from, to }) => from === rootCause.node || to === rootCause.node)
         : last === undefined
           ? rootCause.node === self
-          : last.to === rootCause.node || (subScene === 'ZeroWindow' && last.from === rootCause.node);
+          : last.to === rootCause.node ||
+            // What ails it comes last.
+            (last.from === rootCause.node && last.to.startsWith('error:')) ||
+            (subScene === 'ZeroWindow' && last.from === rootCause.node);
     check(touched, `the chain ends at ${last?.to}, not at ${rootCause.node}`);
   }
   return found;

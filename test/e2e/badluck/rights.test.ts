@@ -94,7 +94,7 @@ t.test('root without CAP_PERFMON: each probe says what it lacks', async (t) => {
   const agent = await startRaw(t, { socket, wrap: ['setpriv', '--bounding-set=-perfmon,-sys_admin'] });
   await agent.errorLine(READY, 60_000);
   const checks = await checksOf(socket);
-  for (const probe of ['process', 'tcp', 'waits']) {
+  for (const probe of ['block', 'host', 'process', 'tcp', 'waits']) {
     const check = checks.find(({ name }) => name === `probe ${probe}`);
     t.match(check, { status: 'failed', detail: /EPERM/ }, probe);
   }
@@ -112,7 +112,8 @@ t.test('no BTF: nothing can be loaded, and it says where to get it', async (t) =
   const agent = await startRaw(t, { socket, wrap: [...MOUNTS, 'sh', '-c', hide, 'sh'] });
   await agent.errorLine(READY, 30_000);
   const failed = (await checksOf(socket)).filter((check) => check.status === 'failed');
-  t.same(failed.map(({ name }) => name).sort(), ['probe process', 'probe tcp', 'probe waits']);
+  const names = ['block', 'host', 'process', 'tcp', 'waits'].map((name) => `probe ${name}`);
+  t.same(failed.map(({ name }) => name).sort(), names);
   for (const { name, detail } of failed) t.match(detail, /BTF/, name);
   const why = await ask(socket, 'why', String(process.pid));
   t.equal(why.code, 5);

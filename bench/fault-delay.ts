@@ -1,0 +1,68 @@
+/**
+ * From a fault of storage or host to a right `xctl why`, asked again and again by the real command; once for each
+ * fault that this machine can have. The clock starts when the fault is there.
+ */
+import { FAULTS } from '../test/e2e/lib/faults.js';
+import { startAgent } from '../test/lib/agent.js';
+import { openScope } from '../test/lib/scope.js';
+import { until } from '../test/lib/until.js';
+import { progress, report } from './lib/report.js';
+import { median, rounded } from './lib/stats.js';
+
+const ROUNDS = Number(process.env.ROUNDS ?? 3);
+const ASK_EVERY_MS = 50;
+
+const scope = openScope();
+
+async function main(): Promise<void> {
+  const agent = await startAgent(scope);
+  for (const fault of FAULTS) {
+    const missing = await fault.missing();
+    if (missing !== undefined) {
+      progress(`fault-delay: ${fault.name}: not here: ${missing}`);
+      continue;
+    }
+    const seconds: number[] = [];
+    let wrong = 0;
+    for (let round = 0; round < ROUNDS && !scope.signal.aborted; round++) {
+      // Each round undoes what it made before the next one starts.
+      const own = openScope();
+      try {
+        const { pid, inject, right } = await fault.prepare(own);
+        await agent.why(pid);
+        await inject();
+        const began = performance.now();
+        await until(
+          async () => {
+            const answer = await agent.why(pid);
+            if (right(answer)) return true;
+            if (answer.verdict === 'cause-found') wrong++;
+            return false;
+          },
+          { timeoutMs: 30_000, what: fault.name, everyMs: ASK_EVERY_MS },
+        );
+        seconds.push((performance.now() - began) / 1000);
+      } finally {
+        await own.close();
+      }
+    }
+    const worst = Math.max(...seconds);
+    report({
+      name: `${fault.name} to a right why`,
+      asked: `<= ${fault.askedS} s`,
+      measured: rounded(worst),
+      unit: 's',
+      ok: worst <= fault.askedS,
+      median: rounded(median(seconds)),
+      rounds: seconds.length,
+      /** Answers on the way that named another cause. */
+      wrong,
+    });
+  }
+}
+
+try {
+  await main();
+} finally {
+  await scope.close();
+}

@@ -1,0 +1,218 @@
+/**
+ * Probe `filesystem`: what is mounted, what has become read-only or full, how file servers answer, and who has
+ * files open on what is in trouble.
+ *
+ * Once a second, and at every `why`, the mount table is read and compared with the last one. Nothing here waits
+ * for a filesystem: see filesystem-space.ts for how their fill is learnt, nfs.ts for their servers.
+ */
+import type { EventOf } from '../events/event.js';
+import type { MountAttrs } from '../events/storage.js';
+import type { LoadedObject } from '../kernel/program.js';
+import type { Check } from '../util/check.js';
+import { messageOf } from '../util/errors.js';
+import { isPseudo } from './filesystem-kinds.js';
+import { type AskSpace, type Space, SpaceWatch } from './filesystem-space.js';
+import { FileUsers } from './filesystem-users.js';
+import { devText, type Filesystem, type MountChanges, Mounts } from './mounts.js';
+import { NfsWatch } from './nfs.js';
+import type { Probe, ProbeContext } from './probe.js';
+import { programChecks } from './program-checks.js';
+
+const PASS_MS = 1_000;
+/** A pass takes this share of the time at most: a node with thousands of mounts is looked at less often. */
+const MAX_SHARE = 0.0005;
+const MAX_PASS_MS = 5_000;
+const SPACE_TICK_MS = 500;
+/** Between two looks at who uses the same thing. */
+const USERS_MS = 10_000;
+const MAX_ASKED = 1_024;
+
+const WITHOUT = { users: 'who has files open on a failing device or a full filesystem is not known' };
+
+export interface FilesystemStats {
+  passes: number;
+  failures: number;
+  /** Time spent in passes, ms. */
+  spentMs: number;
+  filesystems: number;
+}
+
+export interface FilesystemOptions {
+  /** statfs(2), for tests. */
+  readonly ask?: AskSpace;
+}
+
+export class FilesystemProbe implements Probe {
+  readonly name = 'filesystem';
+  readonly stats: FilesystemStats = { passes: 0, failures: 0, spentMs: 0, filesystems: 0 };
+  readonly #context: ProbeContext;
+  readonly #mounts: Mounts;
+  readonly #space: SpaceWatch;
+  readonly #nfs: NfsWatch;
+  /** Entity → when its users were looked for. */
+  readonly #askedMs = new Map<string, number>();
+  #object: LoadedObject | undefined;
+  #users: FileUsers | undefined;
+  #failure: string | undefined;
+  #running = false;
+  #timers: NodeJS.Timeout[] = [];
+  #nextMs = 0;
+  /** What a pass takes, ms. */
+  #usualMs = 0;
+
+  constructor(context: ProbeContext, mounts: Mounts = new Mounts(), options: FilesystemOptions = {}) {
+    this.#context = context;
+    this.#mounts = mounts;
+    const told = (fs: Filesystem, space: Space): void => this.#spaceTold(fs, space);
+    this.#space = new SpaceWatch(told, (fs) => mounts.pathOf(fs), options.ask);
+    this.#nfs = new NfsWatch(mounts.procDir);
+  }
+
+  async start(): Promise<void> {
+    this.#running = true;
+    try {
+      this.#object = await this.#context.kernel.load('files');
+      this.#users = new FileUsers(this.#object, this.#mounts);
+    } catch (error) {
+      // Mounts, space and servers are known without it.
+      this.#failure = messageOf(error);
+    }
+    this.pass(true);
+    this.#timers = [
+      setInterval(() => {
+        if (performance.now() >= this.#nextMs) this.pass(false);
+      }, PASS_MS),
+      setInterval(() => this.#space.tick(), SPACE_TICK_MS),
+    ];
+    for (const timer of this.#timers) timer.unref();
+  }
+
+  stop(): void {
+    this.#running = false;
+    for (const timer of this.#timers) clearInterval(timer);
+    this.#timers = [];
+    this.#space.stop();
+    this.#users = undefined;
+    this.#object?.stop();
+    this.#object = undefined;
+  }
+
+  checks(): readonly Check[] {
+    if (!this.#running) return [{ status: 'off', name: 'probe filesystem', detail: 'not started' }];
+    const { namespaces } = this.#mounts;
+    const detail = `${this.stats.filesystems} filesystems in ${namespaces} mount namespaces, ${this.#nfs.watched} on NFS`;
+    const checks: Check[] = [{ status: 'ok', name: 'probe filesystem', detail }];
+    const hung = this.#space.hung;
+    if (hung.length > 0) {
+      const blind = this.#space.blind ? '; no other is asked either until one of them does' : '';
+      const asked = `${hung.slice(0, 4).join(', ')} has not answered how full it is${blind}`;
+      checks.push({ status: 'degraded', name: 'probe filesystem/space', detail: asked });
+    }
+    const programs = programChecks('filesystem', this.#object, this.#failure, WITHOUT);
+    for (const check of programs) {
+      if (check.status === 'ok') continue;
+      const known = this.#failure === undefined ? check.detail : `${WITHOUT.users} (${check.detail})`;
+      checks.push({ status: 'degraded', name: 'probe filesystem/users', detail: known });
+      break;
+    }
+    return checks;
+  }
+
+  /**
+   * One pass now. Its events are out when this returns.
+   * @param full every namespace, and how each file server answers; else only what has changed
+   * @returns whether a pass was made
+   */
+  pass(full: boolean): boolean {
+    if (!this.#running) return false;
+    const started = performance.now();
+    try {
+      const changes = this.#mounts.refresh(full, started);
+      this.#tell(changes);
+      for (const { fs, value, attrs } of this.#nfs.look(this.#mounts, this.#now(), full)) {
+        this.#context.sink({ ...this.#base(fs.id), type: 'storage.rpc', value, attrs });
+      }
+    } catch (error) {
+      this.stats.failures++;
+      this.#context.log.warn('pass over mounts failed', { error: messageOf(error) });
+      return false;
+    } finally {
+      const took = performance.now() - started;
+      this.stats.passes++;
+      this.stats.spentMs += took;
+      // One that found much to tell, or was held up, says nothing of the next ones.
+      if (!full) this.#usualMs += (Math.min(took, 10 * this.#usualMs + 0.1) - this.#usualMs) / 8;
+      // Half a period early, so that the timer's next call counts.
+      this.#nextMs = started + Math.min(MAX_PASS_MS, this.#usualMs / MAX_SHARE) - PASS_MS / 2;
+    }
+    return true;
+  }
+
+  /** Something is wrong with a filesystem or device: tells who uses it. */
+  trouble(entity: string): void {
+    if (this.#users === undefined) return;
+    const nowMs = performance.now();
+    if (nowMs - (this.#askedMs.get(entity) ?? Number.NEGATIVE_INFINITY) < USERS_MS) return;
+    if (this.#askedMs.size >= MAX_ASKED) this.#askedMs.clear();
+    this.#askedMs.set(entity, nowMs);
+    try {
+      const users = this.#users.of(entity);
+      if (users === undefined) return;
+      const { holders, count } = users;
+      this.#context.sink({ ...this.#base(entity), type: 'storage.users', value: count, attrs: { holders } });
+    } catch (error) {
+      this.stats.failures++;
+      this.#context.log.warn('pass over files failed', { error: messageOf(error) });
+    }
+  }
+
+  #tell({ found, gone, readOnly }: MountChanges): void {
+    for (const fs of gone) {
+      this.#space.gone(fs);
+      this.#mount(fs, { gone: true });
+    }
+    for (const fs of found) {
+      this.#space.found(fs);
+      this.#mount(fs, {});
+    }
+    for (const fs of readOnly) {
+      if (isPseudo(fs.fsType)) continue;
+      this.#context.sink({ ...this.#base(fs.id), type: 'storage.readonly', value: 0, attrs: attrsOf(fs) });
+      this.trouble(fs.id);
+    }
+    if (found.length + gone.length > 0)
+      this.stats.filesystems = this.#mounts.all().filter((fs) => !isPseudo(fs.fsType)).length;
+  }
+
+  #mount(fs: Filesystem, more: { readonly gone?: true }): void {
+    if (isPseudo(fs.fsType)) return;
+    const attrs = { ...attrsOf(fs), ...more };
+    this.#context.sink({ ...this.#base(fs.id), type: 'storage.mount', value: 0, attrs });
+  }
+
+  #spaceTold(fs: Filesystem, { percent, attrs }: Space): void {
+    this.#context.sink({ ...this.#base(fs.id), type: 'storage.space', value: percent, attrs });
+    if (percent >= 100) this.trouble(fs.id);
+  }
+
+  #now(): number {
+    const { clock } = this.#context;
+    return clock.toEpochMs(clock.nowNs());
+  }
+
+  #base(entity: string): Pick<EventOf<'storage.mount'>, 'ts' | 'entity' | 'probe'> {
+    return { ts: this.#now(), entity, probe: 'filesystem' };
+  }
+}
+
+function attrsOf(fs: Filesystem): MountAttrs {
+  return {
+    dev: devText(fs.dev),
+    fsType: fs.fsType,
+    mountPoint: fs.mountPoint,
+    under: fs.under,
+    ...(fs.server !== undefined && { server: fs.server }),
+    readOnly: fs.readOnly,
+    ...(fs.mountNs !== undefined && { mountNs: fs.mountNs }),
+  };
+}

@@ -1,0 +1,103 @@
+/** What is wrong with a filesystem: its server does not answer, it is read-only, it is full. */
+import type { FilesystemNode, PeerNode } from '../graph/model.js';
+import { isFull, RPC_SLOW_MS } from '../graph/storage.js';
+import { CONFIDENCE } from './confidence.js';
+import type { Fault, Link } from './finding.js';
+import { bytes, count, duration } from './words.js';
+
+/** Told every second while it does not answer. */
+const RPC_MEMORY_MS = 5_000;
+
+/** Where the server of a network filesystem has not answered for a second or more. */
+export function serverFault(
+  node: FilesystemNode,
+  now: number,
+): { readonly fault: Fault; readonly link: Link } | undefined {
+  const { rpc } = node;
+  if (rpc === undefined || rpc.fact.value < RPC_SLOW_MS || now - rpc.fact.ts > RPC_MEMORY_MS)
+    return undefined;
+  const edge = node.out.find((one) => one.kind === 'BlockedBy' && one.to.type === 'peer');
+  if (edge?.to.type !== 'peer') return undefined;
+  const path = pathTrouble(edge.to);
+  const forMs = now - rpc.since;
+  return {
+    fault: {
+      node: edge.to,
+      scene: 'StorageSlow',
+      subScene: path === undefined ? 'ServerNotResponding' : 'ServerUnreachable',
+      summary:
+        `file server ${rpc.attrs.server} has not answered for ${duration(forMs)}: ` +
+        `${count(rpc.attrs.outstanding, 'request')} of ${node.id} sent and unanswered` +
+        (path === undefined ? '' : `; nor does it acknowledge TCP segments (${path.what})`),
+      confidence: CONFIDENCE.serverSilent,
+      began: rpc.since,
+      facts: path === undefined ? [rpc.fact] : [rpc.fact, ...path.facts],
+      recommendations: [
+        `See whether ${rpc.attrs.server} is up and serves: ping, rpcinfo -T tcp ${rpc.attrs.server} nfs, its own log`,
+        'The mount goes on by itself when the server answers; do not kill -9 what waits on it',
+      ],
+      strength: 'hard',
+    },
+    link: {
+      from: node,
+      edge: 'BlockedBy',
+      to: edge.to,
+      since: rpc.since,
+      facts: [rpc.fact],
+      note: 'its server does not answer',
+    },
+  };
+}
+
+/** Flows to the server that get no ACK: the path, or the whole host, and not only the service. */
+function pathTrouble(peer: PeerNode): (Pick<Fault, 'facts'> & { readonly what: string }) | undefined {
+  for (const { from } of peer.in) {
+    if (from.type !== 'flow' || from.trouble?.kind !== 'timeout') continue;
+    const backoff = from.attrs?.backoff ?? 1;
+    return { facts: [from.trouble.fact], what: `${count(backoff, 'timeout')} in a row` };
+  }
+  return undefined;
+}
+
+/** What keeps a process from writing. `hurts` a process that has files open for writing. */
+export function writeFault(node: FilesystemNode, now: number): Fault | undefined {
+  const base = { node, strength: 'hard' as const };
+  const { readOnly, space, error } = node;
+  if (readOnly !== undefined) {
+    return {
+      ...base,
+      scene: 'StorageIoError',
+      subScene: 'ReadOnly',
+      summary:
+        `${node.id} has been read-only for ${duration(now - readOnly.since)}` +
+        (error === undefined ? '' : ', after an error of its own'),
+      confidence: CONFIDENCE.readOnly,
+      began: readOnly.since,
+      facts: error === undefined ? [readOnly.fact] : [error.fact, readOnly.fact],
+      recommendations: [
+        'Filesystems turn read-only after an error: read the kernel log (dmesg) before anything else',
+        `Unmount it, check it (fsck, xfs_repair), and mount it again`,
+      ],
+      ails: 'read-only',
+    };
+  }
+  if (space !== undefined && isFull(space.fact.value)) {
+    const noInodes = space.attrs.inodes > 0 && space.attrs.freeInodes === 0;
+    return {
+      ...base,
+      scene: 'StorageIoError',
+      subScene: 'DiskFull',
+      summary: noInodes
+        ? `${node.id} has no inodes left (${count(space.attrs.inodes, 'file')})`
+        : `${node.id} is full: ${bytes(space.attrs.freeBytes)} of ${bytes(space.attrs.sizeBytes)} are free`,
+      confidence: CONFIDENCE.diskFull,
+      began: space.since,
+      facts: [space.fact],
+      recommendations: [
+        `Make room on ${node.id.slice(3)}: old checkpoints, logs, caches (du -x --max-depth=2)`,
+      ],
+      ails: 'full',
+    };
+  }
+  return undefined;
+}

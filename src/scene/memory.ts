@@ -1,0 +1,95 @@
+/** A process that reclaims memory instead of working: its cgroup is at a limit, or the node is short. */
+import type { CgroupNode, ProcessNode, Reading } from '../graph/model.js';
+import type { MemoryLimitAttrs } from '../events/host.js';
+import type { StateGraph } from '../graph/state-graph.js';
+import { CONFIDENCE } from './confidence.js';
+import { blocked, nameOf } from './cpu.js';
+import type { Fault, Outcome } from './finding.js';
+import { waitFact } from './finding.js';
+import { bytes, count, duration } from './words.js';
+
+const LIMIT_MEMORY_MS = 8_000;
+/** Share of the last ten seconds, in per cent, in which everybody waited for memory. */
+const PRESSED_PERCENT = 10;
+
+type FaultOutcome = Extract<Outcome, { kind: 'fault' }>;
+
+export function memoryFault(graph: StateGraph, process: ProcessNode): FaultOutcome | undefined {
+  const stalled = [...process.threads.values()].find(({ wait }) => wait.attrs.memStall === true);
+  for (const edge of process.out) {
+    if (edge.kind !== 'BlockedBy' || edge.to.type !== 'cgroup') continue;
+    const { memory } = edge.to;
+    if (memory === undefined || graph.now - memory.fact.ts > LIMIT_MEMORY_MS) continue;
+    // memory.high makes its processes sleep without a mark where the kernel keeps no PSI.
+    const slept = [...process.threads.values()].find(
+      ({ wait }) => wait.type === 'wait.other' && wait.attrs.what === 'the kernel',
+    );
+    const thread = stalled ?? slept;
+    if (thread === undefined || memory.attrs.highEvents + memory.attrs.maxEvents === 0) continue;
+    return {
+      kind: 'fault',
+      fault: limitFault(edge.to, memory, process, graph.now, waitFact(thread)),
+      links: [blocked(process, edge.to, memory.since, 'reclaims memory for its limit', [waitFact(thread)])],
+    };
+  }
+  const pressure = graph.host.pressure;
+  if (stalled === undefined || pressure === undefined || pressure.attrs.memoryFull < PRESSED_PERCENT)
+    return undefined;
+  return { kind: 'fault', fault: nodeFault(graph, process, waitFact(stalled), pressure.fact), links: [] };
+}
+
+function limitFault(
+  cgroup: CgroupNode,
+  { attrs, since, fact }: Reading<MemoryLimitAttrs>,
+  process: ProcessNode,
+  now: number,
+  wait: Fault['facts'][number],
+): Fault {
+  const high = attrs.highEvents > 0 && attrs.highBytes !== undefined;
+  const limit = high
+    ? `memory.high of ${bytes(attrs.highBytes ?? 0)}`
+    : `limit of ${bytes(attrs.limitBytes ?? 0)}`;
+  const times = count(high ? attrs.highEvents : attrs.maxEvents, 'time');
+  return {
+    node: cgroup,
+    scene: 'ProcessBlocked',
+    subScene: 'MemoryLimit',
+    summary:
+      `its cgroup uses ${bytes(attrs.usageBytes)} and has a ${limit}: over it ${times} in the last ${duration(attrs.windowMs)}, ` +
+      `for ${duration(now - since)} now, and it reclaims instead of working`,
+    confidence: CONFIDENCE.memoryLimit,
+    began: since,
+    facts: [fact, wait],
+    recommendations: [
+      `Raise the memory limit of ${nameOf(cgroup, process)}, or lower what its processes need`,
+    ],
+    strength: 'hard',
+    ails: 'memory',
+  };
+}
+
+function nodeFault(
+  graph: StateGraph,
+  process: ProcessNode,
+  wait: Fault['facts'][number],
+  pressure: Fault['facts'][number],
+): Fault {
+  const consumers = graph.host.consumers;
+  const [largest] = consumers?.attrs.processes ?? [];
+  const culprit = largest === undefined ? undefined : graph.process(largest.pid);
+  const names = (consumers?.attrs.processes ?? [])
+    .slice(0, 3)
+    .map(({ pid, comm, rssBytes }) => `${pid} (${comm}) ${bytes(rssBytes)}`);
+  return {
+    node: culprit ?? process,
+    scene: 'ProcessBlocked',
+    subScene: 'MemoryPressure',
+    summary: `the node is short of memory and it reclaims instead of working; the largest: ${names.join(', ')}`,
+    confidence: CONFIDENCE.memoryPressure,
+    began: graph.host.pressure?.since ?? graph.now,
+    facts: consumers === undefined ? [pressure, wait] : [pressure, wait, consumers.fact],
+    recommendations: ['Move or end what is not needed on this node; give the largest a limit of its own'],
+    strength: 'hard',
+    ails: 'memory',
+  };
+}

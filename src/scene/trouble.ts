@@ -1,0 +1,98 @@
+/**
+ * What is wrong with the storage that a process uses, when no thread of it waits there: a request of
+ * its own failed, or a filesystem that it writes to is read-only or full.
+ */
+import type { GraphNode, ProcessNode } from '../graph/model.js';
+import { CONFIDENCE } from './confidence.js';
+import { deviceFault, ERROR_MEMORY_MS } from './device.js';
+import { writeFault } from './filesystem.js';
+import type { Link, Outcome } from './finding.js';
+import { bytes, duration } from './words.js';
+
+/** A process that ends on a failure does so soon. */
+const ENDS_WITHIN_MS = 30_000;
+
+type FaultOutcome = Extract<Outcome, { kind: 'fault' }>;
+
+/** Of a process that lives. */
+export function storageTrouble(process: ProcessNode, now: number): FaultOutcome | undefined {
+  const own = ownFailure(process, now, now - ERROR_MEMORY_MS);
+  if (own !== undefined) return own;
+  for (const edge of process.out) {
+    if (edge.kind !== 'Consumes' || edge.to.type !== 'filesystem' || edge.event.value === 0) continue;
+    const fault = writeFault(edge.to, now);
+    if (fault !== undefined) {
+      return {
+        kind: 'fault',
+        fault,
+        links: [uses(process, edge.to, edge.since, 'has files on it open for writing')],
+      };
+    }
+  }
+  return undefined;
+}
+
+/** Of one that ended badly: what failed it just before. */
+export function storageCrash(process: ProcessNode, now: number): FaultOutcome | undefined {
+  const { exit } = process;
+  if (exit === undefined || exit.attrs.code === 0) return undefined;
+  // Somebody else ended it; a bus error is how a failed page fault shows.
+  if (exit.attrs.signal !== undefined && exit.attrs.signal !== 'SIGBUS' && exit.attrs.signal !== 'SIGABRT')
+    return undefined;
+  const own = ownFailure(process, now, exit.ts - ENDS_WITHIN_MS);
+  const found = own ?? usedAtExit(process, now);
+  if (found === undefined) return undefined;
+  const how =
+    exit.attrs.signal === undefined
+      ? `exited with code ${exit.attrs.code}`
+      : `killed by ${exit.attrs.signal}`;
+  return {
+    ...found,
+    fault: {
+      ...found.fault,
+      summary: `${how}: ${found.fault.summary}`,
+      facts: [...found.fault.facts, exit.fact],
+    },
+  };
+}
+
+function ownFailure(process: ProcessNode, now: number, after: number): FaultOutcome | undefined {
+  const { ioError } = process;
+  if (ioError === undefined || ioError.fact.ts < after) return undefined;
+  const { attrs, node } = ioError;
+  const device = deviceFault(node, now, after);
+  return {
+    kind: 'fault',
+    fault: {
+      node,
+      scene: 'StorageIoError',
+      subScene: device?.subScene === 'DeviceGone' ? 'DeviceGone' : null,
+      summary:
+        `its ${attrs.op} of ${bytes(attrs.sizeBytes)} at sector ${attrs.sector} of ${node.id} failed (${attrs.status}), ` +
+        `${duration(now - ioError.fact.ts)} ago`,
+      confidence: CONFIDENCE.ioError,
+      began: ioError.since,
+      facts: [ioError.fact],
+      recommendations: device?.recommendations ?? [],
+      strength: 'hard',
+      ails: 'io-error',
+    },
+    links: [uses(process, node, ioError.since, `submitted a ${attrs.op} that failed`)],
+  };
+}
+
+function usedAtExit(process: ProcessNode, now: number): FaultOutcome | undefined {
+  const began = (process.exit?.ts ?? now) - ENDS_WITHIN_MS;
+  for (const node of process.usedAtExit ?? []) {
+    const fault = node.type === 'filesystem' ? writeFault(node, now) : deviceFault(node, now, began);
+    if (fault === undefined || fault.began > (process.exit?.ts ?? 0)) continue;
+    const confidence = fault.confidence * 0.9;
+    const link = uses(process, node, fault.began, 'had files on it open when it ended');
+    return { kind: 'fault', fault: { ...fault, confidence }, links: [link] };
+  }
+  return undefined;
+}
+
+function uses(process: ProcessNode, node: GraphNode, since: number, note: string): Link {
+  return { from: process, edge: 'Consumes', to: node, since, facts: [], note };
+}

@@ -1,0 +1,283 @@
+/**
+ * Faults of storage and host, each with who suffers, how it is made, and what `xctl why` must say of it. Shared by
+ * the tests (is the answer right, and let go?) and the benchmark (how soon is it right?).
+ */
+import { execFile } from 'node:child_process';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
+import { promisify } from 'node:util';
+import type { WhyAnswer } from '../../../src/scene/answer.js';
+import { type Controller, cgroupSkip, makeCgroup } from '../../lib/cgroup.js';
+import { type Disk, dmDisk, loopDisk, scsiDisk, throttledDisk, without } from '../../lib/disks.js';
+import { createNfs, nfsMissing } from '../../lib/nfs.js';
+import { OWN_PREFIX } from '../../lib/owner.js';
+import { type Proc, startWorkload } from '../../lib/proc.js';
+import type { Scope } from '../../lib/scope.js';
+import { until } from '../../lib/until.js';
+import { brief } from './ask.js';
+
+const run = promisify(execFile);
+
+export interface Fault {
+  readonly name: string;
+  /** From the fault to a right answer, seconds. */
+  readonly askedS: number;
+  /** What this machine lacks for it; undefined: nothing. */
+  readonly missing: () => Promise<string | undefined>;
+  readonly prepare: (scope: Scope) => Promise<Victim>;
+}
+
+export interface Victim {
+  /** Who is asked about. */
+  readonly pid: number;
+  /** Makes the fault; when it returns, the fault is there. */
+  readonly inject: () => Promise<void>;
+  readonly right: (answer: WhyAnswer) => boolean;
+  /** Ends the fault; absent where it cannot be ended. */
+  readonly heal?: () => Promise<void>;
+}
+
+const nothing = async (): Promise<undefined> => undefined;
+
+export const FAULTS: readonly Fault[] = [
+  {
+    name: 'process death',
+    askedS: 1,
+    missing: nothing,
+    prepare: async (scope) => {
+      const victim = await startWorkload(scope, 'storage', { mode: 'hold', path: '/dev/null' });
+      await victim.ready();
+      return {
+        pid: victim.pid,
+        inject: async () => process.kill(victim.pid, 'SIGKILL') && undefined,
+        right: is('ProcessCrash', 'Signal', `pid:${victim.pid}`),
+      };
+    },
+  },
+  {
+    name: 'OOM kill',
+    askedS: 1,
+    missing: lacks('memory'),
+    prepare: async (scope) => {
+      const group = await makeCgroup(scope, 'memory', 'oom');
+      group.limitMemory(48 << 20);
+      const args = { mib: 256, step_ms: 20 };
+      const victim = await startWorkload(scope, 'memory_hog', args, { wrap: group.wrap });
+      await victim.ready('start');
+      return {
+        pid: victim.pid,
+        inject: async () => {
+          await victim.exited;
+        },
+        right: (answer) =>
+          is('ProcessCrash', 'HostOom', `pid:${victim.pid}`)(answer) &&
+          answer.summary.includes(basename(group.dir)) &&
+          answer.summary.includes('48 MiB'),
+      };
+    },
+  },
+  {
+    name: 'read-only remount',
+    askedS: 1,
+    missing: () => without('loop'),
+    prepare: async (scope) => {
+      const disk = await loopDisk(scope, { sizeMiB: 32 });
+      const at = await mountExt4(scope, disk);
+      const victim = await startWorkload(scope, 'storage', {
+        mode: 'write',
+        path: join(at, 'log'),
+        pace_ms: 50,
+      });
+      await victim.ready('step');
+      const trigger = `/sys/fs/ext4/${disk.name}/trigger_fs_error`;
+      return {
+        pid: victim.pid,
+        // The kernel's own way: an error of the filesystem that is mounted errors=remount-ro.
+        inject: async () => writeFileSync(trigger, 'test'),
+        right: is('StorageIoError', 'ReadOnly', `fs:${at}`),
+      };
+    },
+  },
+  {
+    name: 'disk error',
+    askedS: 1,
+    missing: () => without('scsi_debug'),
+    prepare: async (scope) => {
+      const disk = await scsiDisk(scope);
+      const victim = await startWorkload(scope, 'storage', {
+        mode: 'read',
+        path: disk.path,
+        pace_ms: 5,
+        block: 512,
+      });
+      await victim.ready('step');
+      return {
+        pid: victim.pid,
+        // It reads at random places: until it meets the bad sectors, there is no fault.
+        inject: async () => {
+          await victim.ready('error');
+        },
+        right: is('StorageIoError', null, `block:${disk.name}`),
+      };
+    },
+  },
+  {
+    name: 'disk error below device mapper',
+    askedS: 1,
+    missing: () => without('scsi_debug', 'dm'),
+    prepare: async (scope) => {
+      const below = await scsiDisk(scope);
+      const disk = await dmDisk(scope, '0 {size} linear {on} 0', below);
+      const args = { mode: 'read', path: disk.path, pace_ms: 5, block: 512, on_error: 'exit' };
+      const victim = await startWorkload(scope, 'storage', args);
+      await victim.ready('step');
+      return {
+        pid: victim.pid,
+        inject: async () => {
+          await victim.exited;
+        },
+        right: (answer) =>
+          is('StorageIoError', null, `block:${below.name}`)(answer) &&
+          answer.summary.startsWith('exited with code 3'),
+      };
+    },
+  },
+  {
+    name: 'slow disk',
+    askedS: 5,
+    missing: () => without('throttle'),
+    prepare: async (scope) => {
+      const disk = await throttledDisk(scope);
+      const victim = await startWorkload(
+        scope,
+        'storage',
+        { mode: 'loader', path: disk.path, block: 65_536, pace_ms: 5 },
+        { wrap: disk.wrap },
+      );
+      return slowLoader(victim, disk, async (on) => disk.throttle(on ? 100_000 : 0));
+    },
+  },
+  {
+    name: 'slow disk by dm-delay',
+    askedS: 5,
+    missing: () => without('loop', 'dm', 'dm-delay'),
+    prepare: async (scope) => {
+      const below = await loopDisk(scope);
+      const disk = await dmDisk(scope, '0 {size} delay {on} 0 0', below);
+      const victim = await startWorkload(scope, 'storage', { mode: 'loader', path: disk.path, pace_ms: 5 });
+      return slowLoader(victim, disk, (on) => disk.reload(`0 {size} delay {on} 0 ${on ? 2_000 : 0}`));
+    },
+  },
+  {
+    name: 'stopped file server',
+    askedS: 5,
+    missing: nfsMissing,
+    prepare: async (scope) => {
+      const nfs = await createNfs(scope);
+      writeFileSync(join(nfs.exported, 'data'), Buffer.alloc(1 << 20));
+      const path = join(nfs.mountPoint, 'data');
+      const victim = await startWorkload(scope, 'storage', { mode: 'read', path, pace_ms: 10 });
+      await victim.ready('step');
+      return {
+        pid: victim.pid,
+        inject: () => nfs.silence(),
+        right: (answer) => answer.scene === 'StorageSlow' && answer.rootCause?.node === `peer:${nfs.server}`,
+        heal: () => nfs.speak(),
+      };
+    },
+  },
+  {
+    name: 'CPU starvation',
+    askedS: 5,
+    missing: nothing,
+    prepare: async (scope) => {
+      const victim = await startWorkload(scope, 'cpu_hog', { cpu: 0, nice: 19 });
+      await victim.ready();
+      let rival: Proc | undefined;
+      return {
+        pid: victim.pid,
+        inject: async () => {
+          rival = await startWorkload(scope, 'cpu_hog', { cpu: 0 });
+          await rival.ready();
+        },
+        right: (answer) =>
+          answer.subScene === 'CpuStarved' &&
+          rival !== undefined &&
+          answer.rootCause?.node === `pid:${rival.pid}`,
+        heal: async () => {
+          await rival?.stop();
+        },
+      };
+    },
+  },
+  {
+    name: 'cgroup CPU throttling',
+    askedS: 5,
+    missing: lacks('cpu'),
+    prepare: async (scope) => {
+      const group = await makeCgroup(scope, 'cpu', 'throttled');
+      const victim = await startWorkload(scope, 'cpu_hog', {}, { wrap: group.wrap });
+      await victim.ready();
+      return {
+        pid: victim.pid,
+        inject: async () => group.limitCpu(10, 100),
+        right: (answer) =>
+          answer.subScene === 'CpuThrottled' && answer.rootCause?.node.endsWith(basename(group.dir)) === true,
+        heal: async () => group.limitCpu(1_000, 100),
+      };
+    },
+  },
+];
+
+function lacks(controller: Controller): () => Promise<string | undefined> {
+  return async () => {
+    const reason = cgroupSkip(controller);
+    return reason === false ? undefined : reason;
+  };
+}
+
+function is(scene: string, subScene: string | null, root: string): (answer: WhyAnswer) => boolean {
+  return (answer) => {
+    const found = brief(answer);
+    return found.scene === scene && found.subScene === subScene && found.root === root;
+  };
+}
+
+/** trainer WaitsOn pipe ← worker WaitsOn device BlockedBy latency. */
+async function slowLoader(trainer: Proc, disk: Disk, slow: (on: boolean) => Promise<void>): Promise<Victim> {
+  const truth = await trainer.ready();
+  await trainer.ready('step');
+  const chain = [
+    `pid:${trainer.pid}`,
+    `pipe:${truth.text('pipe')}`,
+    `pid:${truth.number('worker')}`,
+    `block:${disk.name}`,
+    `error:latency/block:${disk.name}`,
+  ];
+  return {
+    pid: trainer.pid,
+    inject: () => slow(true),
+    right: (answer) =>
+      answer.scene === 'StorageSlow' && JSON.stringify(brief(answer).nodes) === JSON.stringify(chain),
+    heal: () => slow(false),
+  };
+}
+
+/** A new ext4, mounted where it turns read-only on an error. */
+export async function mountExt4(scope: Scope, disk: Disk): Promise<string> {
+  const at = mkdtempSync(join(tmpdir(), OWN_PREFIX));
+  scope.teardown(() => rmSync(at, { recursive: true, force: true }));
+  await run('mkfs.ext4', ['-q', '-E', 'nodiscard', disk.path]);
+  await run('mount', ['-t', 'ext4', '-o', 'errors=remount-ro', disk.path, at]);
+  scope.teardown(() => until(() => unmount(at), { timeoutMs: 10_000, what: `${at} to be unmounted` }));
+  return at;
+}
+
+async function unmount(at: string): Promise<boolean> {
+  if (!existsSync(at)) return true;
+  return run('umount', [at]).then(
+    () => true,
+    () => false,
+  );
+}

@@ -1,0 +1,303 @@
+/** StorageSlow and StorageIoError: the deepest device with a fault of its own, or the server, or the filesystem. */
+import type { BlockUseAttrs, MountAttrs, RequestAttrs } from '../../src/events/storage.js';
+import type { Story } from './build.js';
+import { table } from './table.js';
+
+const QUIET: BlockUseAttrs = {
+  inFlight: 0,
+  stalledMs: 0,
+  reads: { count: 0, sizeBytes: 0 },
+  writes: { count: 0, sizeBytes: 0 },
+  windowMs: 1_000,
+  oldest: [],
+};
+
+const MOUNT: MountAttrs = {
+  dev: '252:0',
+  fsType: 'ext4',
+  mountPoint: '/data',
+  under: ['block:dm-0'],
+  readOnly: false,
+};
+
+function request(ageMs: number, pid?: number): RequestAttrs {
+  const submitter = pid === undefined ? {} : { pid, start: pid * 1_000, comm: `p${pid}` };
+  return { op: 'read', sector: 4_660, sizeBytes: 4_096, ageMs, submitter };
+}
+
+/** A disk with a partition, and a dm device on that. */
+function stack(s: Story): Story {
+  return s
+    .say('storage.device', 'block:sda', 1e9, { dev: '8:0', kind: 'disk', under: [] })
+    .say('storage.device', 'block:sda1', 1e9, { dev: '8:1', kind: 'partition', under: ['block:sda'] })
+    .say('storage.device', 'block:dm-0', 1e9, { dev: '252:0', kind: 'dm', under: ['block:sda1'] });
+}
+
+function stuck(s: Story, device: string, ageMs: number, pid?: number): Story {
+  return s.say('storage.use', device, ageMs, {
+    ...QUIET,
+    inFlight: 1,
+    stalledMs: ageMs,
+    oldest: [request(ageMs, pid)],
+    reads: { count: 0, sizeBytes: 0, baselineMs: 3 },
+  });
+}
+
+const ROOT_LATENCY = 'error:latency/block:sda';
+
+table([
+  {
+    name: 'a stuck request on the disk below dm and partition',
+    tell: (s) => stuck(stack(s.seen(10)), 'block:sda', 4_200).disk(10, 'dm-0'),
+    ask: 10,
+    expect: {
+      verdict: 'cause-found',
+      scene: 'StorageSlow',
+      root: 'block:sda',
+      chain: ['pid:10', 'block:dm-0', 'block:sda1', 'block:sda', ROOT_LATENCY],
+      summary: /read of 4 KiB on block:sda has not been answered for 4\.2 s; 1 in flight, baseline 3 ms/,
+    },
+  },
+  {
+    name: 'a dm device that delays by itself: nothing is wrong below it',
+    tell: (s) =>
+      stack(s.seen(10))
+        .say('storage.use', 'block:dm-0', 3_000, { ...QUIET, inFlight: 2, stalledMs: 3_000 })
+        .disk(10, 'dm-0'),
+    ask: 10,
+    expect: {
+      verdict: 'cause-found',
+      scene: 'StorageSlow',
+      root: 'block:dm-0',
+      chain: ['pid:10', 'block:dm-0', 'error:latency/block:dm-0'],
+      summary: /none of 2 requests with block:dm-0/,
+    },
+  },
+  {
+    name: 'trainer ← pipe ← worker ← slow disk, in one answer',
+    tell: (s) =>
+      stuck(stack(s.seen(1, { comm: 'trainer' }).seen(2, { comm: 'worker' })), 'block:sda', 3_000)
+        .reads(1, 77)
+        .disk(2, 'sda')
+        .holders('pipe:77', 1, 2),
+    ask: 1,
+    expect: {
+      verdict: 'cause-found',
+      scene: 'StorageSlow',
+      root: 'block:sda',
+      chain: ['pid:1', 'pipe:77', 'pid:2', 'block:sda', ROOT_LATENCY],
+    },
+  },
+  {
+    name: 'slow, never stuck: found on it again and again',
+    tell: (s) => {
+      stack(s.seen(10));
+      for (let i = 0; i < 6; i++) {
+        s.disk(10, 'sda', { forMs: 200 }).pass([]).later(1_000);
+        s.say('storage.use', 'block:sda', 0, {
+          ...QUIET,
+          reads: { count: 5, sizeBytes: 20_480, p50Ms: 180, p99Ms: 220, baselineMs: 3 },
+        });
+      }
+      s.disk(10, 'sda', { forMs: 100 });
+    },
+    ask: 10,
+    expect: {
+      verdict: 'cause-found',
+      scene: 'StorageSlow',
+      root: 'block:sda',
+      chain: ['pid:10', 'block:sda', ROOT_LATENCY],
+      summary: /read latency p99 220 ms, baseline 3 ms/,
+    },
+  },
+  {
+    name: 'as slow as ever is no finding',
+    tell: (s) => {
+      stack(s.seen(10));
+      for (let i = 0; i < 6; i++) {
+        s.disk(10, 'sda', { forMs: 20 }).pass([]).later(1_000);
+        s.say('storage.use', 'block:sda', 0, {
+          ...QUIET,
+          reads: { count: 50, sizeBytes: 20_480, p50Ms: 8, p99Ms: 120, baselineMs: 110 },
+        });
+      }
+      s.disk(10, 'sda', { forMs: 20 });
+    },
+    ask: 10,
+    expect: { verdict: 'healthy' },
+  },
+  {
+    name: 'a page fault: no file is known, but the request has a submitter',
+    tell: (s) =>
+      stuck(stack(s.seen(10)), 'block:sda', 2_000, 10).wait(
+        'wait.other',
+        10,
+        'pid:10',
+        { what: 'block I/O (a page fault or a file without a descriptor)', ioWait: true },
+        { forMs: 2_000 },
+      ),
+    ask: 10,
+    expect: { verdict: 'cause-found', scene: 'StorageSlow', root: 'block:sda' },
+  },
+  {
+    name: 'somebody else’s slow request is no reason of a page fault',
+    tell: (s) =>
+      stuck(stack(s.seen(10).seen(11)), 'block:sda', 2_000, 11).wait(
+        'wait.other',
+        10,
+        'pid:10',
+        { what: 'block I/O (a page fault or a file without a descriptor)', ioWait: true },
+        { forMs: 2_000 },
+      ),
+    ask: 10,
+    expect: { verdict: 'unknown' },
+  },
+  {
+    name: 'its own read failed, and it sleeps',
+    tell: (s) =>
+      stack(s.seen(10))
+        .say('storage.error', 'block:sda', 4_096, { ...request(1, 10), status: 'MEDIUM' }, 'block', 10)
+        .later(500)
+        .sleeps(10),
+    ask: 10,
+    expect: {
+      verdict: 'cause-found',
+      scene: 'StorageIoError',
+      root: 'block:sda',
+      chain: ['pid:10', 'block:sda', 'error:io-error/block:sda'],
+      summary: /its read of 4 KiB at sector 4660 of block:sda failed \(MEDIUM\), 500 ms ago/,
+    },
+  },
+  {
+    name: 'an error is let go',
+    tell: (s) =>
+      stack(s.seen(10))
+        .say('storage.error', 'block:sda', 4_096, { ...request(1, 10), status: 'MEDIUM' }, 'block', 10)
+        .later(61_000)
+        .sleeps(10),
+    ask: 10,
+    expect: { verdict: 'healthy' },
+  },
+  {
+    name: 'it ended on the failure',
+    tell: (s) =>
+      stack(s.seen(10))
+        .say('storage.error', 'block:sda', 4_096, { ...request(1, 10), status: 'IOERR' }, 'block', 10)
+        .later(20)
+        .exited(10, { code: 1 })
+        .later(100),
+    ask: 10,
+    expect: {
+      verdict: 'cause-found',
+      scene: 'StorageIoError',
+      root: 'block:sda',
+      summary: /^exited with code 1: its read/,
+    },
+  },
+  {
+    name: 'the device went away',
+    tell: (s) =>
+      stack(s.seen(10))
+        .disk(10, 'dm-0')
+        .say('storage.device', 'block:sda', 0, { dev: '8:0', kind: 'disk', under: [], gone: true }),
+    ask: 10,
+    expect: { verdict: 'cause-found', scene: 'StorageIoError/DeviceGone', root: 'block:sda' },
+  },
+  {
+    name: 'a filesystem turned read-only under a writer',
+    tell: (s) =>
+      stack(s.seen(10))
+        .say('storage.mount', 'fs:/data', 0, MOUNT, 'filesystem')
+        .sleeps(10)
+        .say('storage.readonly', 'fs:/data', 0, { ...MOUNT, readOnly: true }, 'filesystem')
+        .say(
+          'storage.users',
+          'fs:/data',
+          1,
+          { holders: [{ pid: 10, start: 10_000, comm: 'p10', fd: 3, mode: 'w' }] },
+          'filesystem',
+        ),
+    ask: 10,
+    expect: {
+      verdict: 'cause-found',
+      scene: 'StorageIoError/ReadOnly',
+      root: 'fs:/data',
+      chain: ['pid:10', 'fs:/data', 'error:read-only/fs:/data'],
+    },
+  },
+  {
+    name: 'a reader does not mind',
+    tell: (s) =>
+      stack(s.seen(10))
+        .say('storage.mount', 'fs:/data', 0, MOUNT, 'filesystem')
+        .sleeps(10)
+        .say('storage.readonly', 'fs:/data', 0, { ...MOUNT, readOnly: true }, 'filesystem')
+        .say(
+          'storage.users',
+          'fs:/data',
+          1,
+          { holders: [{ pid: 10, start: 10_000, comm: 'p10', fd: 3, mode: 'r' }] },
+          'filesystem',
+        ),
+    ask: 10,
+    expect: { verdict: 'healthy' },
+  },
+  {
+    name: 'full, and the writer gave up',
+    tell: (s) =>
+      stack(s.seen(10))
+        .say('storage.mount', 'fs:/data', 0, MOUNT, 'filesystem')
+        .say(
+          'storage.space',
+          'fs:/data',
+          100,
+          { sizeBytes: 1024 ** 3, freeBytes: 0, inodes: 1_000, freeInodes: 10 },
+          'filesystem',
+        )
+        .say(
+          'storage.users',
+          'fs:/data',
+          1,
+          { holders: [{ pid: 10, start: 10_000, comm: 'p10', fd: 3, mode: 'rw' }] },
+          'filesystem',
+        )
+        .later(100)
+        .exited(10, { code: 28 }),
+    ask: 10,
+    expect: {
+      verdict: 'cause-found',
+      scene: 'StorageIoError/DiskFull',
+      root: 'fs:/data',
+      summary: /^exited with code 28: fs:\/data is full: 0 B of 1 GiB are free/,
+    },
+  },
+  {
+    name: 'a file server that does not answer',
+    tell: (s) =>
+      s
+        .seen(10)
+        .say(
+          'storage.mount',
+          'fs:/mnt',
+          0,
+          { dev: '0:45', fsType: 'nfs4', mountPoint: '/mnt', under: [], server: '10.0.0.5', readOnly: false },
+          'filesystem',
+        )
+        .say(
+          'storage.rpc',
+          'fs:/mnt',
+          12_000,
+          { server: '10.0.0.5', outstanding: 3, retransmits: 0, operations: 100 },
+          'filesystem',
+        )
+        .wait('wait.disk', 10, 'fs:/mnt', { dev: '0:45' }, { forMs: 12_000 }),
+    ask: 10,
+    expect: {
+      verdict: 'cause-found',
+      scene: 'StorageSlow/ServerNotResponding',
+      root: 'peer:10.0.0.5',
+      chain: ['pid:10', 'fs:/mnt', 'peer:10.0.0.5'],
+      summary: /3 requests of fs:\/mnt sent and unanswered/,
+    },
+  },
+]);
