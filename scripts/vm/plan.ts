@@ -59,6 +59,72 @@ const BLOCKED: Step = {
   timeoutSeconds: 300,
 };
 
+const BLOCK: Step = {
+  name: 'block',
+  source: 'test/probes/block.test.ts',
+  proves: ['block'],
+  timeoutSeconds: 400,
+};
+
+const FILES: Step = {
+  name: 'filesystem',
+  source: 'test/probes/filesystem.test.ts',
+  proves: ['files'],
+  timeoutSeconds: 300,
+};
+
+const NFS: Step = {
+  name: 'nfs',
+  source: 'test/probes/nfs.test.ts',
+  proves: ['files', 'waits'],
+  timeoutSeconds: 400,
+};
+
+const HOST: Step = {
+  name: 'host',
+  source: 'test/probes/host.test.ts',
+  proves: ['host'],
+  timeoutSeconds: 300,
+};
+
+const CPU: Step = {
+  name: 'host-cpu',
+  source: 'test/probes/host-cpu.test.ts',
+  proves: ['waits'],
+  timeoutSeconds: 180,
+};
+
+const OOM: Step = {
+  name: 'host-oom',
+  source: 'test/probes/host-oom.test.ts',
+  proves: ['process'],
+  timeoutSeconds: 180,
+};
+
+/** What the kernel itself writes to its log when disks, filesystems and memory fail for real. */
+const KMSG: Step = {
+  name: 'kmsg-faults',
+  source: 'test/probes/kmsg-faults.test.ts',
+  proves: [],
+  timeoutSeconds: 300,
+};
+
+/** null_blk, device mapper, SCSI, NFS, CPU and memory: the real agent's answer to each fault. */
+const FAULTS: Step = {
+  name: 'faults',
+  source: 'test/e2e/faults.test.ts',
+  proves: ['block', 'files', 'waits', 'host', 'process'],
+  timeoutSeconds: 600,
+};
+
+/** D-state threads over every stack of devices. */
+const STUCK: Step = {
+  name: 'stuck',
+  source: 'test/e2e/stuck.test.ts',
+  proves: ['block', 'waits'],
+  timeoutSeconds: 600,
+};
+
 /** The real agent, a real stall, and `xctl why`. */
 const DEMO: Step = {
   name: 'demo',
@@ -75,12 +141,19 @@ const AGENT: Step = {
 };
 
 /** Without socket and task storage (5.11) neither `tcp` nor `waits` can be: what is left must work and say so. */
-const OLD: readonly Step[] = [ATTACH, PROCESS, AGENT];
+const OLD: readonly Step[] = [ATTACH, PROCESS, BLOCK, HOST, AGENT];
+
+/** All of it. The newer kernel leaves out what no kernel version decides. */
+const WHOLE: readonly Step[] = [
+  ...[ATTACH, HOOKS, TCP, PROCESS, WAITS, BLOCKED, DEMO],
+  ...[BLOCK, FILES, NFS, HOST, CPU, OOM, KMSG, FAULTS, STUCK],
+];
+const NEWER: readonly Step[] = WHOLE.filter((step) => step !== STUCK && step !== KMSG);
 
 /** Series → steps, in this order, in one guest. */
 export const PLANS: Readonly<Record<string, readonly Step[]>> = {
-  '6.1': [ATTACH, HOOKS, TCP, PROCESS, WAITS, BLOCKED, DEMO],
-  '6.12': [ATTACH, HOOKS, TCP, PROCESS, WAITS, BLOCKED, DEMO],
+  '6.1': WHOLE,
+  '6.12': NEWER,
   '5.10': OLD,
 };
 

@@ -85,7 +85,13 @@ export class BuiltinProbes {
 
   /** The log names devices; people and the graph know what is mounted on them. */
   #mountedOn(block: string): MountedOn | undefined {
-    const fs = this.#mounts.onBlock(block);
+    let fs = this.#mounts.onBlock(block);
+    if (fs === undefined) {
+      // In a mount namespace that is younger than the last look for such.
+      this.#mounts.expire();
+      this.#filesystem?.pass(true);
+      fs = this.#mounts.onBlock(block);
+    }
     return fs === undefined ? undefined : { entity: fs.id, fsType: fs.fsType };
   }
 }

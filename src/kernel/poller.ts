@@ -2,6 +2,7 @@
  * Empties both rings, by a timer: a wake-up a record would cost the workload an interrupt and the
  * agent a system call, and Node cannot watch the file descriptor anyway. The pause follows the load.
  */
+import { untilBeatMs } from '../util/beat.js';
 import { messageOf, XctlError } from '../util/errors.js';
 import type { Log } from '../util/log.js';
 import { XctlHdrLayout, XctlKindNames } from './abi.generated.js';
@@ -158,7 +159,9 @@ export class Poller {
   }
 
   #schedule(delayMs: number): void {
-    this.#timer = setTimeout(() => this.#turn(), delayMs);
+    // At rest in step with the probes' own looks: one wake-up for all.
+    const pauseMs = delayMs === this.#restMs ? untilBeatMs(delayMs) : delayMs;
+    this.#timer = setTimeout(() => this.#turn(), pauseMs);
   }
 
   #turn(): void {

@@ -20,6 +20,7 @@ import {
   XctlKind,
 } from '../kernel/abi.generated.js';
 import type { BpfIterator, BpfMap, LoadedObject } from '../kernel/program.js';
+import { type Beat, every } from '../util/beat.js';
 import type { Check } from '../util/check.js';
 import { messageOf } from '../util/errors.js';
 import { type BlockDevice, BlockDevices } from './block-devices.js';
@@ -86,7 +87,7 @@ export class BlockProbe implements Probe {
   readonly #configKey = new Uint8Array(4);
   #running: Running | undefined;
   #failure: string | undefined;
-  #timer: NodeJS.Timeout | undefined;
+  #timer: Beat | undefined;
   #lookFailures = 0;
 
   constructor(context: ProbeContext, options: Partial<BlockProbeOptions> = {}) {
@@ -115,12 +116,11 @@ export class BlockProbe implements Probe {
       throw error;
     }
     this.pass(true);
-    this.#timer = setInterval(() => this.pass(false), this.#options.passMs);
-    this.#timer.unref();
+    this.#timer = every(this.#options.passMs, () => this.pass(false));
   }
 
   stop(): void {
-    clearInterval(this.#timer);
+    this.#timer?.stop();
     this.#timer = undefined;
     this.#running?.object.stop();
     this.#running = undefined;

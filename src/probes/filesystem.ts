@@ -8,8 +8,10 @@
 import type { EventOf } from '../events/event.js';
 import type { MountAttrs } from '../events/storage.js';
 import type { LoadedObject } from '../kernel/program.js';
+import { type Beat, every } from '../util/beat.js';
 import type { Check } from '../util/check.js';
 import { messageOf } from '../util/errors.js';
+import { Ext4Errors } from './filesystem-errors.js';
 import { isPseudo } from './filesystem-kinds.js';
 import { type AskSpace, type Space, SpaceWatch } from './filesystem-space.js';
 import { FileUsers } from './filesystem-users.js';
@@ -49,13 +51,14 @@ export class FilesystemProbe implements Probe {
   readonly #mounts: Mounts;
   readonly #space: SpaceWatch;
   readonly #nfs: NfsWatch;
+  readonly #ext4: Ext4Errors;
   /** Entity → when its users were looked for. */
   readonly #askedMs = new Map<string, number>();
   #object: LoadedObject | undefined;
   #users: FileUsers | undefined;
   #failure: string | undefined;
   #running = false;
-  #timers: NodeJS.Timeout[] = [];
+  #timers: Beat[] = [];
   #nextMs = 0;
   /** What a pass takes, ms. */
   #usualMs = 0;
@@ -66,6 +69,7 @@ export class FilesystemProbe implements Probe {
     const told = (fs: Filesystem, space: Space): void => this.#spaceTold(fs, space);
     this.#space = new SpaceWatch(told, (fs) => mounts.pathOf(fs), options.ask);
     this.#nfs = new NfsWatch(mounts.procDir);
+    this.#ext4 = new Ext4Errors(mounts.procDir, mounts.sysDir);
   }
 
   async start(): Promise<void> {
@@ -79,17 +83,16 @@ export class FilesystemProbe implements Probe {
     }
     this.pass(true);
     this.#timers = [
-      setInterval(() => {
+      every(PASS_MS, () => {
         if (performance.now() >= this.#nextMs) this.pass(false);
-      }, PASS_MS),
-      setInterval(() => this.#space.tick(), SPACE_TICK_MS),
+      }),
+      every(SPACE_TICK_MS, () => this.#space.tick()),
     ];
-    for (const timer of this.#timers) timer.unref();
   }
 
   stop(): void {
     this.#running = false;
-    for (const timer of this.#timers) clearInterval(timer);
+    for (const timer of this.#timers) timer.stop();
     this.#timers = [];
     this.#space.stop();
     this.#users = undefined;
@@ -129,6 +132,7 @@ export class FilesystemProbe implements Probe {
     try {
       const changes = this.#mounts.refresh(full, started);
       this.#tell(changes);
+      for (const fs of this.#ext4.look()) this.#readOnly({ ...fs, readOnly: true });
       for (const { fs, value, attrs } of this.#nfs.look(this.#mounts, this.#now(), full)) {
         this.#context.sink({ ...this.#base(fs.id), type: 'storage.rpc', value, attrs });
       }
@@ -169,19 +173,23 @@ export class FilesystemProbe implements Probe {
   #tell({ found, gone, readOnly }: MountChanges): void {
     for (const fs of gone) {
       this.#space.gone(fs);
+      this.#ext4.gone(fs);
       this.#mount(fs, { gone: true });
     }
     for (const fs of found) {
       this.#space.found(fs);
+      this.#ext4.found(fs);
       this.#mount(fs, {});
     }
-    for (const fs of readOnly) {
-      if (isPseudo(fs.fsType)) continue;
-      this.#context.sink({ ...this.#base(fs.id), type: 'storage.readonly', value: 0, attrs: attrsOf(fs) });
-      this.trouble(fs.id);
-    }
+    for (const fs of readOnly) this.#readOnly(fs);
     if (found.length + gone.length > 0)
       this.stats.filesystems = this.#mounts.all().filter((fs) => !isPseudo(fs.fsType)).length;
+  }
+
+  #readOnly(fs: Filesystem): void {
+    if (isPseudo(fs.fsType)) return;
+    this.#context.sink({ ...this.#base(fs.id), type: 'storage.readonly', value: 0, attrs: attrsOf(fs) });
+    this.trouble(fs.id);
   }
 
   #mount(fs: Filesystem, more: { readonly gone?: true }): void {

@@ -7,6 +7,7 @@
  */
 import type { Event } from '../events/event.js';
 import type { BpfIterator, BpfMap, LoadedObject } from '../kernel/program.js';
+import { type Beat, every } from '../util/beat.js';
 import type { Check } from '../util/check.js';
 import { messageOf } from '../util/errors.js';
 import { cgroupVersions, groupPath } from './host-cgroups.js';
@@ -64,7 +65,7 @@ export class HostProbe implements Probe {
   #running: Running | undefined;
   #failure: string | undefined;
   #generation = 0n;
-  #timer: NodeJS.Timeout | undefined;
+  #timer: Beat | undefined;
   #consumersTs = 0;
   #pressureTs = 0;
   #pressed = false;
@@ -91,12 +92,11 @@ export class HostProbe implements Probe {
     }
     this.#started = true;
     this.pass(true);
-    this.#timer = setInterval(() => this.pass(false), PASS_MS);
-    this.#timer.unref();
+    this.#timer = every(PASS_MS, () => this.pass(false));
   }
 
   stop(): void {
-    clearInterval(this.#timer);
+    this.#timer?.stop();
     this.#timer = undefined;
     this.#running?.object.stop();
     this.#running = undefined;

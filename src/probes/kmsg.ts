@@ -10,6 +10,7 @@
  */
 import { setImmediate as yieldLoop } from 'node:timers/promises';
 import type { Event } from '../events/event.js';
+import { type Beat, every } from '../util/beat.js';
 import type { Check } from '../util/check.js';
 import { messageOf } from '../util/errors.js';
 import { printable } from '../util/text.js';
@@ -78,7 +79,7 @@ export class KmsgProbe implements Probe {
   #reader: KmsgReader | undefined;
   #places: Places | undefined;
   #failure: string | undefined;
-  #timer: NodeJS.Timeout | undefined;
+  #timer: Beat | undefined;
   #soon: NodeJS.Timeout | undefined;
   #nextSeq: number | undefined;
   /** When the log was last seen to have nothing more; undefined until its history has been read. */
@@ -102,12 +103,11 @@ export class KmsgProbe implements Probe {
     const until = performance.now() + START_MS;
     while (!this.#slice() && performance.now() < until && !this.#context.signal.aborted) await yieldLoop();
     if (this.#reader === undefined) throw new Error(this.#failure ?? 'stopped');
-    this.#timer = setInterval(() => this.pass(), PASS_MS);
-    this.#timer.unref();
+    this.#timer = every(PASS_MS, () => this.pass());
   }
 
   stop(): void {
-    clearInterval(this.#timer);
+    this.#timer?.stop();
     clearTimeout(this.#soon);
     this.#timer = undefined;
     this.#soon = undefined;

@@ -141,6 +141,11 @@ export class Mounts {
     return this.#rebuild();
   }
 
+  /** The next refresh looks for mount namespaces that are new, whenever it last did. */
+  expire(): void {
+    this.#scannedMs = Number.NEGATIVE_INFINITY;
+  }
+
   #readAll(full: boolean, nowMs: number): boolean {
     this.#readMs = nowMs;
     const due = nowMs - this.#scannedMs >= NAMESPACES_MS;

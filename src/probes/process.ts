@@ -15,6 +15,7 @@ import {
 } from '../kernel/abi.generated.js';
 import { readComm, readWords } from '../kernel/abi-read.js';
 import type { LoadedObject } from '../kernel/program.js';
+import { type Beat, every } from '../util/beat.js';
 import type { Check } from '../util/check.js';
 import { messageOf } from '../util/errors.js';
 import { endingOf, signalNumber } from '../util/signals.js';
@@ -57,7 +58,7 @@ export class ProcessProbe implements Probe {
   #settling = false;
   #object: LoadedObject | undefined;
   #failure: string | undefined;
-  #timer: NodeJS.Timeout | undefined;
+  #timer: Beat | undefined;
   #refreshedMs = 0;
 
   constructor(context: ProbeContext) {
@@ -82,12 +83,11 @@ export class ProcessProbe implements Probe {
       this.#failure = messageOf(error);
       throw error;
     }
-    this.#timer = setInterval(() => this.#tick(), TICK_MS);
-    this.#timer.unref();
+    this.#timer = every(TICK_MS, () => this.#tick());
   }
 
   stop(): void {
-    clearInterval(this.#timer);
+    this.#timer?.stop();
     this.#timer = undefined;
     this.#object?.stop();
     this.#object = undefined;

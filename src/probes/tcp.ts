@@ -10,6 +10,7 @@ import { getSystemErrorName } from 'node:util';
 import type { Event, FlowAttrs } from '../events/event.js';
 import { XctlHdrLayout, XctlKind, XctlTcpLayout } from '../kernel/abi.generated.js';
 import type { LoadedObject } from '../kernel/program.js';
+import { type Beat, every } from '../util/beat.js';
 import type { Check } from '../util/check.js';
 import { messageOf } from '../util/errors.js';
 import { tcpAttrs } from './flow-attrs.js';
@@ -50,7 +51,7 @@ export class TcpProbe implements Probe {
   readonly #options: TcpProbeOptions;
   #object: LoadedObject | undefined;
   #failure: string | undefined;
-  #timer: NodeJS.Timeout | undefined;
+  #timer: Beat | undefined;
   /** Records of the pass that is under way, oldest first. */
   readonly #found: { readonly view: DataView; readonly at: number }[] = [];
   #lastTroubleMs = 0;
@@ -73,12 +74,11 @@ export class TcpProbe implements Probe {
       this.#failure = messageOf(error);
       throw error;
     }
-    this.#timer = setInterval(() => this.#tick(), this.#options.troubledPassMs);
-    this.#timer.unref();
+    this.#timer = every(this.#options.troubledPassMs, () => this.#tick());
   }
 
   stop(): void {
-    clearInterval(this.#timer);
+    this.#timer?.stop();
     this.#timer = undefined;
     this.#object?.stop();
     this.#object = undefined;

@@ -6,6 +6,7 @@
  */
 import type { Event, PollMember } from '../events/event.js';
 import type { BpfIterator, BpfMap, LoadedObject } from '../kernel/program.js';
+import { type Beat, every } from '../util/beat.js';
 import type { Check } from '../util/check.js';
 import { messageOf } from '../util/errors.js';
 import { Devices } from './devices.js';
@@ -54,7 +55,7 @@ export class WaitsProbe implements Probe {
   #running: Running | undefined;
   #failure: string | undefined;
   #generation = 0n;
-  #timer: NodeJS.Timeout | undefined;
+  #timer: Beat | undefined;
 
   constructor(context: ProbeContext, flows: FlowTable, devices: Devices = new Devices()) {
     this.#context = context;
@@ -75,12 +76,11 @@ export class WaitsProbe implements Probe {
       this.#failure = messageOf(error);
       throw error;
     }
-    this.#timer = setInterval(() => this.pass(false), PASS_MS);
-    this.#timer.unref();
+    this.#timer = every(PASS_MS, () => this.pass(false));
   }
 
   stop(): void {
-    clearInterval(this.#timer);
+    this.#timer?.stop();
     this.#timer = undefined;
     this.#running?.object.stop();
     this.#running = undefined;

@@ -346,7 +346,7 @@ async function removeDm(name: string): Promise<void> {
 export interface ScsiDisk extends Disk {
   /** Sector whose read fails with a medium error, when asked for by `opts=2`. */
   readonly badSector: number;
-  /** How long requests take from now on. */
+  /** How long requests take from now on; to be set while there are none. */
   delay(ms: number): void;
   /** As if it were pulled out. */
   unplug(): void;

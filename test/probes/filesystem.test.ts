@@ -13,6 +13,7 @@ import { basename, join } from 'node:path';
 import { promisify } from 'node:util';
 import t from 'tap';
 import { Devices } from '../../src/probes/devices.js';
+import { Ext4Errors } from '../../src/probes/filesystem-errors.js';
 import { FilesystemProbe } from '../../src/probes/filesystem.js';
 import {
   type AskSpace,
@@ -65,6 +66,17 @@ function fill(at: string): void {
   }
 }
 
+const FS: Filesystem = {
+  id: 'fs:/x',
+  dev: 8 << 20,
+  fsType: 'ext4',
+  mountPoint: '/x',
+  under: [],
+  readOnly: false,
+  ns: 1,
+  path: '/x',
+  remote: false,
+};
 t.test('what is mounted is told at the start, and what comes and goes within a pass', async (t) => {
   const dir = await mounted(t);
   const rig = await probe(t);
@@ -127,6 +139,25 @@ t.test('ext4 that has met an error: read-only within a pass', { skip: NO_LOOP },
   t.match(byDevice?.attrs.holders, [{ pid: writer.pid }]);
   rig.probe.trouble(`block:${basename(device)}`);
   t.equal(rig.all('storage.users', of(`block:${basename(device)}`)).length, 1, 'once in ten seconds');
+});
+
+t.test('ext4 that stopped without a trace in the mount table: by its count of errors', async (t) => {
+  const dir = t.testdir({
+    sys: { fs: { ext4: { sda: { errors_count: '3\n' }, sdb: { errors_count: '0\n' } } } },
+    proc: {
+      fs: {
+        ext4: { sda: { options: 'rw\nerrors=remount-ro\n' }, sdb: { options: 'rw\nerrors=continue\n' } },
+      },
+    },
+  });
+  const errors = new Ext4Errors(join(dir, 'proc'), join(dir, 'sys'));
+  errors.found({ ...FS, dev: 1, under: ['block:sda'] });
+  errors.found({ ...FS, dev: 2, under: ['block:sdb'] });
+  errors.found({ ...FS, dev: 3, under: ['block:gone'] });
+  t.same(errors.look(), [], 'old errors are none');
+  for (const name of ['sda', 'sdb']) writeFileSync(join(dir, 'sys/fs/ext4', name, 'errors_count'), '4\n');
+  t.match(errors.look(), [{ dev: 1 }]);
+  t.same(errors.look(), [], 'once');
 });
 
 t.test('who has a block device itself open', { skip: NO_LOOP }, async (t) => {
@@ -238,17 +269,6 @@ t.test('crossing levels, and hysteresis', async (t) => {
   t.equal(spaceOf(numbers(1_000_000n, 1n, 1n))?.percent, 99.99, 'full is when nothing is left');
 });
 
-const FS: Filesystem = {
-  id: 'fs:/x',
-  dev: 8 << 20,
-  fsType: 'ext4',
-  mountPoint: '/x',
-  under: [],
-  readOnly: false,
-  ns: 1,
-  path: '/x',
-  remote: false,
-};
 const hundred = { bsize: 1n, blocks: 100n, bfree: 1n, bavail: 1n, files: 0n, ffree: 0n };
 
 t.test(

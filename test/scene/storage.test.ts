@@ -226,6 +226,77 @@ table([
     },
   },
   {
+    name: 'read-only by the kernel log alone, which knows the device and not the mount',
+    tell: (s) =>
+      stack(s.seen(10))
+        .say('storage.mount', 'fs:/data', 0, MOUNT, 'filesystem')
+        .sleeps(10)
+        .say(
+          'error.fs',
+          'block:dm-0',
+          1,
+          { class: 'read-only', fsType: 'ext4', message: 'EXT4-fs (dm-0): Remounting filesystem read-only' },
+          'kmsg',
+        )
+        .say(
+          'storage.users',
+          'fs:/data',
+          1,
+          { holders: [{ pid: 10, start: 10_000, comm: 'p10', fd: 3, mode: 'w' }] },
+          'filesystem',
+        ),
+    ask: 10,
+    expect: { verdict: 'cause-found', scene: 'StorageIoError/ReadOnly', root: 'fs:/data' },
+  },
+  {
+    name: 'mounted anew, what was wrong with it is forgotten',
+    tell: (s) =>
+      stack(s.seen(10))
+        .say('storage.mount', 'fs:/data', 0, MOUNT, 'filesystem')
+        .say('storage.readonly', 'fs:/data', 0, { ...MOUNT, readOnly: true }, 'filesystem')
+        .say('storage.mount', 'fs:/data', 0, { ...MOUNT, gone: true }, 'filesystem')
+        .say('storage.mount', 'fs:/data', 0, MOUNT, 'filesystem')
+        .say(
+          'storage.users',
+          'fs:/data',
+          1,
+          { holders: [{ pid: 10, start: 10_000, comm: 'p10', fd: 3, mode: 'w' }] },
+          'filesystem',
+        )
+        .sleeps(10),
+    ask: 10,
+    expect: { verdict: 'healthy' },
+  },
+  {
+    name: 'a suspended device below, though the one on top is where requests wait',
+    tell: (s) =>
+      stack(s.seen(10))
+        .say('storage.device', 'block:dm-1', 1e9, { dev: '252:1', kind: 'dm', under: ['block:dm-0'] })
+        .say('storage.use', 'block:dm-1', 3_000, { ...QUIET, inFlight: 2, stalledMs: 3_000 })
+        .say('storage.device', 'block:dm-0', 1e9, {
+          dev: '252:0',
+          kind: 'dm',
+          under: ['block:sda1'],
+          suspended: true,
+        })
+        .disk(10, 'dm-1'),
+    ask: 10,
+    expect: { verdict: 'cause-found', scene: 'StorageSlow/Suspended', root: 'block:dm-0' },
+  },
+  {
+    name: 'a failure from before the wait does not explain it',
+    tell: (s) =>
+      stuck(
+        stack(s.seen(10).seen(11))
+          .say('storage.error', 'block:sda', 4_096, { ...request(1, 11), status: 'MEDIUM' }, 'block', 11)
+          .later(20_000),
+        'block:sda',
+        4_000,
+      ).disk(10, 'sda', { forMs: 4_000 }),
+    ask: 10,
+    expect: { verdict: 'cause-found', scene: 'StorageSlow', root: 'block:sda' },
+  },
+  {
     name: 'a reader does not mind',
     tell: (s) =>
       stack(s.seen(10))

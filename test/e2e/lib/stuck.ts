@@ -8,6 +8,7 @@ import { type Disk, dmDisk, loopDisk, nullDisk, scsiDisk, throttledDisk, without
 import { createNfs, nfsMissing } from '../../lib/nfs.js';
 import { type Proc, startWorkload } from '../../lib/proc.js';
 import type { Scope } from '../../lib/scope.js';
+import { until } from '../../lib/until.js';
 import { mountExt4 } from './faults.js';
 
 export interface StuckCase {
@@ -148,9 +149,16 @@ async function requestOn(scope: Scope, disk: Disk, path: string): Promise<Stuck>
 }
 
 async function slowScsi(scope: Scope, disk: Disk, path: string, delay: (ms: number) => void): Promise<Stuck> {
-  const stick = async (): Promise<void> => delay(SLOW_REQUEST_MS);
-  const release = async (): Promise<void> => delay(1);
-  return reading(scope, 'read', path, `block:${disk.name}`, stick, release);
+  // It cannot be changed while there is a request.
+  const set = async (): Promise<void> => {
+    const tried = (): true => {
+      delay(SLOW_REQUEST_MS);
+      return true;
+    };
+    await until(tried, { timeoutMs: 10_000, what: 'a moment without a request', everyMs: 1 });
+  };
+  // A request ends by itself, and with it a killed reader.
+  return reading(scope, 'read', path, `block:${disk.name}`, set, nothing);
 }
 
 async function reading(
