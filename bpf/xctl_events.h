@@ -334,6 +334,8 @@ struct xctl_block_queue {
  * octave; the last one ends at 275 s.
  */
 #define XCTL_LATENCY_SLOTS 108
+/* Of requests that took less than 10 ms one in so many is counted, for all of them. */
+#define XCTL_FAST_WEIGHT 8
 #define XCTL_LATENCY_OPS 2 /* read, write */
 
 /* Value of the per-CPU array `xctl_block_latency`; where a device's is, block/latency.bpf.h says. */

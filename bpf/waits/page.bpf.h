@@ -12,6 +12,7 @@
 #define XCTL_WAITS_PAGE_BPF_H
 
 #define XCTL_STACK_WORDS 160
+#define THREAD_SIZE 16384 /* x86-64; more with KASAN only */
 #define MAPPING_FLAGS 3UL /* not of a file: anonymous, movable */
 #define KERNEL_TEXT 0xffffffff80000000UL
 
@@ -44,11 +45,17 @@ static __always_inline __u32 buffer_dev(__u64 address)
 static __noinline __u32 xctl_stack_dev(struct task_struct *t, __u64 *stack)
 {
 	__u64 self = (__u64)t, sp = BPF_CORE_READ(t, thread.sp);
+	/* What lies behind a stack is not mapped. */
+	__u64 bytes = (__u64)BPF_CORE_READ(t, stack) + THREAD_SIZE - sp;
 	__u32 dev = 0;
 
-	if (!stack || bpf_probe_read_kernel(stack, XCTL_STACK_WORDS * sizeof(*stack), (void *)sp))
+	if (bytes > XCTL_STACK_WORDS * sizeof(*stack))
+		bytes = XCTL_STACK_WORDS * sizeof(*stack);
+	if (!stack || bpf_probe_read_kernel(stack, bytes, (void *)sp))
 		return 0;
 	for (int i = 4; i < XCTL_STACK_WORDS - 1 && !dev; i++) {
+		if (i * sizeof(*stack) >= bytes)
+			break;
 		/* wait_queue_entry: flags, private, func. */
 		if (stack[i] != self || stack[i + 1] < KERNEL_TEXT)
 			continue;

@@ -143,12 +143,10 @@ const AGENT: Step = {
 /** Without socket and task storage (5.11) neither `tcp` nor `waits` can be: what is left must work and say so. */
 const OLD: readonly Step[] = [ATTACH, PROCESS, BLOCK, HOST, AGENT];
 
-/** All of it. The newer kernel leaves out what no kernel version decides. */
-const WHOLE: readonly Step[] = [
-  ...[ATTACH, HOOKS, TCP, PROCESS, WAITS, BLOCKED, DEMO],
-  ...[BLOCK, FILES, NFS, HOST, CPU, OOM, KMSG, FAULTS, STUCK],
-];
-const NEWER: readonly Step[] = WHOLE.filter((step) => step !== STUCK && step !== KMSG);
+const FIRST: readonly Step[] = [ATTACH, HOOKS, TCP, PROCESS, WAITS, BLOCKED, DEMO];
+const WHOLE: readonly Step[] = [...FIRST, BLOCK, FILES, NFS, HOST, CPU, OOM, KMSG, FAULTS, STUCK];
+/** Without what no kernel version decides. */
+const NEWER: readonly Step[] = [...FIRST, BLOCK, FILES, HOST, CPU, OOM];
 
 /** Series → steps, in this order, in one guest. */
 export const PLANS: Readonly<Record<string, readonly Step[]>> = {

@@ -17,6 +17,7 @@ export const XCTL_WF_PATH = 32;
 export const XCTL_BF_WRITEBACK = 1;
 export const XCTL_BF_METADATA = 2;
 export const XCTL_LATENCY_SLOTS = 108;
+export const XCTL_FAST_WEIGHT = 8;
 export const XCTL_LATENCY_OPS = 2;
 
 /** `enum xctl_kind`. */

@@ -50,6 +50,9 @@ export function missingFeature(
     const [what, since] = MAP_TYPES.get(mapType(map) ?? -1) ?? [`map ${map}`];
     return `needs ${what}${since === undefined ? '' : ` (Linux ${since})`}`;
   }
+  // Callbacks themselves came earlier (5.13), the helper that calls them later.
+  if (/number of funcs in func_info doesn't match number of subprogs/.test(text))
+    return 'needs the helper bpf_loop, which calls back (Linux 5.17)';
   if (/sleepable programs can only/i.test(text)) return 'needs sleepable iterators (Linux 5.18)';
   return undefined;
 }

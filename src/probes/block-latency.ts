@@ -1,6 +1,7 @@
 /**
  * Latencies out of the kernel's histogram (bpf/block/latency.bpf.h): percentiles of a window, and what is
- * usual for the device.
+ * usual for the device. Slow requests are counted one by one; of those below 10 ms one in eight is, for all of
+ * them, so that a handful of fast ones may leave no trace.
  */
 import { XctlBlockLatencyLayout } from '../kernel/abi.generated.js';
 import type { BpfMap } from '../kernel/program.js';

@@ -217,6 +217,7 @@ t.test('a disk that was stuck before the probe came, and gets on again', { skip:
 t.test('latencies: p50 and p99 of what completed, on a full pass', { skip: NO_LOOP }, async (t) => {
   const disk = await loopDisk(t);
   const rig = await probe(t);
+  t.match(rig.probe.checks()[0]?.detail, /submit by .*, complete by /);
   await (await reader(t, disk, 200)).exited;
   rig.probe.pass(true);
   const { attrs } = await use(rig, disk, (e) => e.attrs.reads.count >= 200);
