@@ -1,5 +1,5 @@
 /**
- * What probe `block` costs others: fio's 4k random reads on a loop device over a file in memory, with the agent
+ * What the agent costs others' storage: fio's 4k random reads on a loop device over a file in memory, with the agent
  * and without it, in pairs. Phases run on, on, off, off, …, as in cost.ts; a phase is the mean of short slices.
  * Also reported: what each of its programs takes a request, by the kernel's own account.
  */
@@ -22,10 +22,11 @@ const MIN_PAIRS = 12;
 const MAX_PAIRS = 80;
 const TIME_MS = 8 * 60_000;
 /** Narrow enough: half the interval, as a share. */
-const NARROW = 0.003;
+const NARROW = 0.004;
 const SLICE_S = 1;
 const SLICES = 3;
-const SETTLE_MS = 5_000;
+/** See cost.ts. */
+const SETTLE_MS = 10_000;
 
 interface Pair {
   readonly on: number;
@@ -67,7 +68,7 @@ async function phase(disk: Disk): Promise<number> {
 }
 
 async function withAgent(disk: Disk): Promise<readonly [number, number]> {
-  const agent = await startAgent(scope, { args: ['--probes', 'block'] });
+  const agent = await startAgent(scope);
   await sleep(SETTLE_MS, undefined, { signal: scope.signal });
   const phases = [await phase(disk), await phase(disk)] as const;
   await agent.stop();

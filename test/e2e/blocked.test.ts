@@ -9,7 +9,7 @@ import { workload } from '../lib/cc.js';
 import { type Proc, start, startWorkload, type Truth } from '../lib/proc.js';
 import type { Scope } from '../lib/scope.js';
 import { until } from '../lib/until.js';
-import { brief, chainFlaws, startE2e, untilWhy } from './lib/ask.js';
+import { brief, chainFlaws, isWell, startE2e, untilWhy } from './lib/ask.js';
 import { FREEZERS, type Freezer, makeGroup } from '../lib/cgroup.js';
 import { scratch } from './lib/raw-agent.js';
 
@@ -65,7 +65,7 @@ t.test(
     t.same(chainFlaws(answer), []);
     process.kill(peer, 'SIGCONT');
     await reader.ready('resumed');
-    await untilWhy(agent, reader.pid, (a) => a.verdict === 'healthy', { what: 'healthy after SIGCONT' });
+    await untilWhy(agent, reader.pid, isWell, { what: 'healthy after SIGCONT' });
   },
 );
 
@@ -77,7 +77,7 @@ t.test('a trainer that runs is healthy, whatever its threads sleep in', async (t
   for (const proc of [trainer, peer]) {
     for (let i = 0; i < 4; i++) {
       const answer = await agent.why(proc.pid);
-      t.match(brief(answer), { verdict: 'healthy', root: null }, `question ${i + 1}: ${answer.summary}`);
+      t.ok(isWell(answer), `question ${i + 1}: ${answer.summary}`);
     }
   }
 });
@@ -182,7 +182,7 @@ for (const freezer of FREEZERS) {
       t.match(brief(answer), { verdict: 'cause-found', scene: 'ProcessBlocked', root: `pid:${child}` });
     }
     writeFileSync(join(group, freezer.file), freezer.thaw);
-    await untilWhy(agent, child, (a) => a.verdict === 'healthy', { what: 'healthy once thawed' });
+    await untilWhy(agent, child, isWell, { what: 'healthy once thawed' });
   });
 }
 

@@ -6,7 +6,7 @@ import type { Proc, StartOptions, Truth } from '../lib/proc.js';
 import { until } from '../lib/until.js';
 import { createWorld, type World } from '../lib/world.js';
 import type { Scope } from '../lib/scope.js';
-import { brief, chainFlaws, startE2e, untilWhy } from './lib/ask.js';
+import { brief, isWell, chainFlaws, startE2e, untilWhy } from './lib/ask.js';
 import { streamEvents } from './lib/event-stream.js';
 
 let agent: Agent;
@@ -48,7 +48,7 @@ for (const family of [4, 6] as const) {
     `IPv${family}: dropped packets are named with their flow, and the verdict goes with them`,
     async (t) => {
       const { world, trainer, flow, reverse, peer } = await train(t, family);
-      await untilWhy(agent, trainer.pid, (a) => a.verdict === 'healthy', { what: 'healthy before' });
+      await untilWhy(agent, trainer.pid, isWell, { what: 'healthy before' });
       await world.drop();
       const answer = await untilWhy(agent, trainer.pid, (a) => a.verdict === 'cause-found', {
         what: 'the drop',
@@ -64,11 +64,11 @@ for (const family of [4, 6] as const) {
       t.ok([flow, reverse].includes(theirs.rootCause?.node ?? ''), `${theirs.rootCause?.node} is the flow`);
 
       await world.undrop();
-      await untilWhy(agent, trainer.pid, (a) => a.verdict === 'healthy', {
+      await untilWhy(agent, trainer.pid, isWell, {
         what: 'healthy again',
         timeoutMs: 20_000,
       });
-      await untilWhy(agent, peer.pid, (a) => a.verdict === 'healthy', { what: 'the peer, healthy again' });
+      await untilWhy(agent, peer.pid, isWell, { what: 'the peer, healthy again' });
       const { stdout } = await agent.xctl('why', '-o', 'json');
       const { findings } = JSON.parse(stdout) as { findings: WhyAnswer[] };
       t.notOk(
@@ -141,7 +141,7 @@ t.test('a stopped peer is no network fault', async (t) => {
   t.match(brief(answer), { scene: 'ProcessBlocked', subScene: 'Stopped', root: `pid:${peer.pid}` });
   t.same(chainFlaws(answer), []);
   peer.kill('SIGCONT');
-  await untilWhy(agent, trainer.pid, (a) => a.verdict === 'healthy', { what: 'healthy after SIGCONT' });
+  await untilWhy(agent, trainer.pid, isWell, { what: 'healthy after SIGCONT' });
 });
 
 t.test('a reader that does not read closes the window: the reader is named', async (t) => {
@@ -192,7 +192,7 @@ t.test('a flow in trouble on which nobody waits is no cause', async (t) => {
   });
   for (let i = 0; i < 4; i++) {
     const answer = await agent.why(both.pid);
-    t.match(brief(answer), { verdict: 'healthy', root: null }, answer.summary);
+    t.ok(isWell(answer), answer.summary);
   }
   echo.kill('SIGSTOP');
   const answer = await untilWhy(agent, both.pid, (a) => a.verdict === 'cause-found', {
@@ -230,7 +230,7 @@ for (const family of [4, 6] as const) {
     ]);
     t.same(chainFlaws(answer), []);
     await world.undrop();
-    await untilWhy(agent, client.pid, (a) => a.verdict === 'healthy', {
+    await untilWhy(agent, client.pid, isWell, {
       what: 'healthy again',
       timeoutMs: 20_000,
     });

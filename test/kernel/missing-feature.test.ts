@@ -16,6 +16,10 @@ t.test('a helper that it knows, but not for this kind of program (5.10, and the 
   t.equal(missingFeature('program of this type cannot use helper bpf_sk_storage_get#107'), want);
 });
 
+t.test('a loop that calls a function (before 5.17)', async (t) => {
+  t.match(missingFeature("number of funcs in func_info doesn't match number of subprogs"), /bpf_loop.*5\.17/);
+});
+
 t.test('a hook that is not there', async (t) => {
   t.equal(
     missingFeature(

@@ -5,7 +5,7 @@ import { RecordingReader } from '../../../src/events/recording.js';
 import { type Agent, startAgent } from '../../lib/agent.js';
 import { rssBytes } from '../../lib/proc.js';
 import { createWorld } from '../../lib/world.js';
-import { brief, startE2e } from '../lib/ask.js';
+import { isWell, startE2e } from '../lib/ask.js';
 import { checksOf, scratch, stackFlaws } from '../lib/raw-agent.js';
 
 t.test('10,000 short processes a second: each end is seen, or counted as lost', async (t) => {
@@ -16,7 +16,7 @@ t.test('10,000 short processes a second: each end is seen, or counted as lost', 
   const burst = await startE2e(t, 'burst', { rate: 10_000, seconds: 3 });
   const done = await burst.ready('done');
   const made = done.number('count');
-  t.match(brief(await agent.why(burst.pid)), { verdict: 'healthy' }, 'it answers, and all rings are read');
+  t.ok(isWell(await agent.why(burst.pid)), 'it answers, and all rings are read');
   const lost = await lostRecords(url);
   await agent.stop();
 
@@ -68,7 +68,7 @@ t.test('50,000 open sockets at the start: it gets ready, stays small and answers
   const agent = await startAgent(t, { readyTimeoutMs: 60_000 });
   for (const holder of holders) {
     const answer = await agent.why(holder.pid);
-    t.match(brief(answer), { verdict: 'healthy', root: null }, answer.summary);
+    t.ok(isWell(answer), answer.summary);
   }
   t.equal((await agent.xctl('why')).code, 0);
   const rss = rssBytes(agent.pid) ?? Number.POSITIVE_INFINITY;

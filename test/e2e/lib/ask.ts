@@ -29,6 +29,11 @@ export function brief(answer: WhyAnswer): Brief {
   };
 }
 
+/** Nothing is wrong with it, or nothing but that this machine's CPUs are busy with other tests. */
+export function isWell(answer: WhyAnswer): boolean {
+  return answer.verdict === 'healthy' || answer.subScene === 'CpuStarved';
+}
+
 export interface AskOptions {
   /** 10 s unless said. */
   readonly timeoutMs?: number;
