@@ -144,7 +144,11 @@ static __always_inline void classify(struct task_struct *t, struct scratch *s, s
 	}
 	if (e->wait != XCTL_W_OTHER || !(e->state & TASK_UNINTERRUPTIBLE) || (e->state & TASK_NOLOAD))
 		return;
-	e->dev = xctl_walk_dev(t) ?: xctl_stack_dev(t, s->stack);
+	e->dev = xctl_walk_dev(t);
+	if (!e->dev)
+		e->dev = xctl_stack_dev(t, s->stack);
+	if (sleepable && !e->dev && is_path_call(e->syscall))
+		e->dev = xctl_stack_path_dev(t, s->stack);
 	if (e->dev) {
 		e->wait = XCTL_W_DISK;
 		e->flags |= XCTL_WF_PATH;
