@@ -12,6 +12,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { basename, dirname, join, relative } from 'node:path';
+import { ROOT } from '../../test/lib/root.js';
 import { output } from './command.js';
 import type { VmKernel } from './kernels.js';
 
@@ -48,6 +49,7 @@ export async function makeInitramfs(
   }
   writeFileSync(join(tree, 'modules/order'), order.map((name) => `${name}\n`).join(''));
   writeFileSync(join(tree, 'modules/at'), `${kernel.modules}\n`);
+  writeFileSync(join(tree, 'modules/checkout'), `${ROOT}\n`);
   const image = join(dir, 'initramfs.cpio');
   await pack(tree, order, image);
   return image;
@@ -81,7 +83,16 @@ function moduleFiles(modules: string): string[] {
 }
 
 async function pack(tree: string, modules: readonly string[], image: string): Promise<void> {
-  const files = ['bin', 'bin/busybox', 'init', 'init-root', 'modules', 'modules/order', 'modules/at'];
+  const files = [
+    'bin',
+    'bin/busybox',
+    'init',
+    'init-root',
+    'modules',
+    'modules/order',
+    'modules/at',
+    'modules/checkout',
+  ];
   const names = [...files, ...modules.map((name) => join(relative(tree, join(tree, 'modules')), name))];
   mkdirSync(dirname(image), { recursive: true });
   const to = openSync(image, 'w');
