@@ -3,7 +3,7 @@
  * programs of its plan and the real agent; then the table kernel × program × how it attached × passed, and
  * `N passed, N failed` alone on the last line.
  *
- * Arguments: `--kernels "6.1 5.10"` only those, `--update` writes docs/kernels.md from the last run of each, else test files to run whole
+ * Arguments: `--kernels "6.1 5.10"` only those, `--steps "attach block"` only those of the plan, `--update` writes docs/kernels.md from the last run of each, else test files to run whole
  * instead of the plan.
  */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -49,6 +49,10 @@ interface Sum {
   failed: number;
 }
 
+function words(list: string | undefined): readonly string[] {
+  return (list ?? '').split(/[\s,]+/).filter((word) => word !== '');
+}
+
 function say(text: string): void {
   console.log(text);
 }
@@ -56,13 +60,14 @@ function say(text: string): void {
 async function runKernel(
   series: string,
   tests: readonly string[],
+  only: readonly string[],
   sum: Sum,
 ): Promise<KernelResult | undefined> {
   const dir = join(DIR, series);
   const kernel = await fetchKernel(series, dir, scope.signal);
   say(`${series}  ${kernel.release} (Debian ${kernel.version})`);
   const initramfs = await makeInitramfs(kernel, join(ROOT, 'scripts/vm'), dir, scope.signal);
-  const steps = stepsFor(series, tests);
+  const steps = stepsFor(series, tests).filter(({ name }) => only.length === 0 || only.includes(name));
   const bundles = join(DIR, 'bundle');
   await bundleSteps(ROOT, steps, bundles);
   const run = join(dir, 'run');
@@ -112,10 +117,11 @@ function latest(): readonly KernelResult[] {
 
 async function main(): Promise<number> {
   const { values, positionals } = parseArgs({
-    options: { kernels: { type: 'string' }, update: { type: 'boolean' } },
+    options: { kernels: { type: 'string' }, steps: { type: 'string' }, update: { type: 'boolean' } },
     allowPositionals: true,
   });
-  const asked = (values.kernels ?? '').split(/[\s,]+/).filter((series) => series !== '');
+  const asked = words(values.kernels);
+  const only = words(values.steps);
   const kernels = asked.length === 0 ? Object.keys(SUITES) : asked;
   mkdirSync(DIR, { recursive: true });
   for (const name of WORKLOADS) await workload(name);
@@ -125,7 +131,7 @@ async function main(): Promise<number> {
   const results: KernelResult[] = [];
   for (const series of kernels) {
     try {
-      const result = await runKernel(series, positionals, sum);
+      const result = await runKernel(series, positionals, only, sum);
       if (result !== undefined) results.push(result);
     } catch (error) {
       if (scope.signal.aborted) break;

@@ -161,6 +161,7 @@ function applyFilesystem(
       if (!event.attrs.readOnly) node.readOnly = undefined;
       if (node.goneTs !== undefined) return;
       lieOn(graph, node, event.attrs.under, event);
+      if (event.attrs.server !== undefined) servedBy(graph, node, event.attrs.server, event);
       return;
     case 'storage.readonly':
       node.mount = event.attrs;
@@ -201,12 +202,24 @@ export function isFull(usedPercent: number): boolean {
 
 /** A file server that does not answer blocks the filesystem. */
 function serve(graph: StateGraph, node: FilesystemNode, event: EventOf<'storage.rpc'>): void {
-  const peer = graph.node(peerId(event.attrs.server), event.ts);
+  const peer = servedBy(graph, node, event.attrs.server, event);
   if (peer === undefined) return;
-  peer.lastTs = event.ts;
-  graph.connect('Consumes', node, peer, factOf(event));
   if (event.value >= RPC_SLOW_MS) graph.connect('BlockedBy', node, peer, factOf(event));
   else graph.edges.removeOut(node, 'BlockedBy');
+}
+
+/** Mount → server. */
+function servedBy(
+  graph: StateGraph,
+  node: FilesystemNode,
+  server: string,
+  event: StorageEvent,
+): GraphNode | undefined {
+  const peer = graph.node(peerId(server), event.ts);
+  if (peer === undefined) return undefined;
+  peer.lastTs = event.ts;
+  graph.connect('Consumes', node, peer, factOf(event));
+  return peer;
 }
 
 /** What a device or filesystem lies on: replaces what was known. */

@@ -2,7 +2,7 @@
  * A thread that waits on storage: from the filesystem or device that it sleeps on, down through what
  * that lies on, to the deepest with a fault of its own.
  */
-import type { BlockDeviceNode, FilesystemNode, GraphNode, Thread } from '../graph/model.js';
+import type { BlockDeviceNode, Edge, FilesystemNode, GraphNode, Thread } from '../graph/model.js';
 import { CONFIDENCE } from './confidence.js';
 import { deviceFault } from './device.js';
 import { serverFault } from './filesystem.js';
@@ -53,6 +53,8 @@ export function diskFault(walk: Walk, thread: Thread): Outcome {
       links,
     };
   }
+  const server = isStorage(node) ? serverOf(node) : undefined;
+  if (server !== undefined) return unanswered(thread, server, forMs, links);
   return {
     kind: 'fault',
     fault: {
@@ -69,6 +71,39 @@ export function diskFault(walk: Walk, thread: Thread): Outcome {
     },
     links,
   };
+}
+
+/** A request of a network filesystem is its server's to answer, also before the mount's own counters show it. */
+function unanswered(thread: Thread, edge: Edge, forMs: number, links: readonly Link[]): Outcome {
+  const link: Link = {
+    from: edge.from,
+    edge: 'BlockedBy',
+    to: edge.to,
+    since: thread.wait.attrs.since,
+    facts: [edge.event],
+    note: 'its server has not answered',
+  };
+  return {
+    kind: 'fault',
+    fault: {
+      node: edge.to,
+      scene: 'StorageSlow',
+      subScene: 'ServerNotResponding',
+      summary: `file server ${edge.to.id.slice('peer:'.length)} has not answered a request on ${edge.from.id} for ${duration(forMs)}`,
+      confidence: CONFIDENCE.diskWait,
+      began: thread.wait.attrs.since,
+      facts: [waitFact(thread)],
+      recommendations: [
+        'See whether the server is up and serves, and whether the path to it is sound: ping, its own log',
+      ],
+      strength: 'hard',
+    },
+    links: [...links, link],
+  };
+}
+
+function serverOf(node: StorageNode): Edge | undefined {
+  return node.out.find(({ kind, to }) => kind === 'Consumes' && to.type === 'peer');
 }
 
 /** The storage that a thread waits on: by its file, or by a request in flight that its process submitted. */

@@ -343,6 +343,28 @@ table([
     },
   },
   {
+    name: 'a file server that has not answered yet, before the counters of the mount say so',
+    tell: (s) =>
+      s
+        .seen(10)
+        .say(
+          'storage.mount',
+          'fs:/mnt',
+          0,
+          { dev: '0:45', fsType: 'nfs4', mountPoint: '/mnt', under: [], server: '10.0.0.5', readOnly: false },
+          'filesystem',
+        )
+        .wait('wait.disk', 10, 'fs:/mnt', { dev: '0:45' }, { forMs: 2_100 }),
+    ask: 10,
+    expect: {
+      verdict: 'cause-found',
+      scene: 'StorageSlow/ServerNotResponding',
+      root: 'peer:10.0.0.5',
+      chain: ['pid:10', 'fs:/mnt', 'peer:10.0.0.5'],
+      summary: /has not answered a request on fs:\/mnt for 2\.1 s/,
+    },
+  },
+  {
     name: 'a file server that does not answer',
     tell: (s) =>
       s
