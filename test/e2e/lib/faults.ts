@@ -62,7 +62,8 @@ export const FAULTS: readonly Fault[] = [
     prepare: async (scope) => {
       const group = await makeCgroup(scope, 'memory', 'oom');
       group.limitMemory(48 << 20);
-      const args = { mib: 256, step_ms: 20 };
+      // Slow enough for a question before it happens, also on an emulated machine.
+      const args = { mib: 256, step_ms: 150 };
       const victim = await startWorkload(scope, 'memory_hog', args, { wrap: group.wrap });
       await victim.ready('start');
       return {
