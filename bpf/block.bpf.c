@@ -212,6 +212,9 @@ static __always_inline int on_complete(struct request *rq, const struct ended *c
 	struct xctl_block_latency *latency;
 	__u64 now_ns, took_ns;
 
+	/* Commands that a driver or a tool sends as they are (identify, mode sense): a refusal is an answer. */
+	if (op >= REQ_OP_PASSTHROUGH)
+		return 0;
 	/* Not stamped where /sys/block/NAME/queue/iostats is 0. */
 	if (!c->start_ns && !c->status)
 		return 0;

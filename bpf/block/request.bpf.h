@@ -10,6 +10,7 @@
 #include "submitter.bpf.h"
 
 #define REQ_OP_MASK 0xff
+#define REQ_OP_PASSTHROUGH 32 /* REQ_OP_SCSI_IN until 5.16, REQ_OP_DRV_IN and what follows since */
 #define REQ_META_BIT (1U << 12)
 
 /* request.rq_disk went to request_queue.disk in 5.17 (f3fa33acca9f). */
