@@ -20,7 +20,7 @@ const run = promisify(execFile);
 const ASKED = 0.01;
 const MIN_PAIRS = 12;
 const MAX_PAIRS = 80;
-const TIME_MS = 8 * 60_000;
+const TIME_MS = 5 * 60_000;
 /** Narrow enough: half the interval, as a share. */
 const NARROW = 0.004;
 const SLICE_S = 1;

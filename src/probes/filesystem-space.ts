@@ -112,7 +112,7 @@ export class SpaceWatch {
     return this.hung.length >= MAX_HUNG;
   }
 
-  /** Call it twice a second: asks those that are due, one after the other. */
+  /** Call it once a second: asks those that are due, one after the other. */
   tick(): void {
     this.#budget = A_TICK;
     this.#next();

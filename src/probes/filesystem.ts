@@ -24,7 +24,7 @@ const PASS_MS = 1_000;
 /** A pass takes this share of the time at most: a node with thousands of mounts is looked at less often. */
 const MAX_SHARE = 0.0005;
 const MAX_PASS_MS = 5_000;
-const SPACE_TICK_MS = 500;
+const SPACE_TICK_MS = 1_000;
 /** Between two looks at who uses the same thing. */
 const USERS_MS = 10_000;
 const MAX_ASKED = 1_024;

@@ -2,8 +2,8 @@
  * Probe `host`: what this node holds its processes back with: CPU limits, memory limits, memory that
  * is used up, and the pressure that the kernel itself reports.
  *
- * Nothing is attached to a path that programs run on (bpf/host.bpf.c). A pass is made every two and
- * a half seconds and at every `why`; memory use and pressure are looked at less often.
+ * Nothing is attached to a path that programs run on (bpf/host.bpf.c). A pass is made every five
+ * seconds and at every `why`; memory use and pressure are looked at less often.
  */
 import type { Event } from '../events/event.js';
 import type { BpfIterator, BpfMap, LoadedObject } from '../kernel/program.js';
@@ -18,7 +18,7 @@ import { Pressure, worstOf } from './pressure.js';
 import type { Probe, ProbeContext } from './probe.js';
 import { programChecks } from './program-checks.js';
 
-const PASS_MS = 2_500;
+const PASS_MS = 5_000;
 const CONSUMERS_MS = 10_000;
 const PRESSURE_MS = 5_000;
 /** Timers are not exact: what is due before the next pass but one is due now. */

@@ -2,7 +2,7 @@
  * Probe `kmsg`: what the kernel says of its hardware, its filesystems and itself, in /dev/kmsg.
  *
  * At start the whole ring is read: the agent may come after the disk has died. Of that only the last ten
- * minutes count, each line at its own time. Then whatever is new, twice a second and at every `why`.
+ * minutes count, each line at its own time. Then whatever is new, once a second and at every `why`.
  *
  * Only the kernel's own lines count (facility 0): the kernel gives another one to whoever writes to the
  * device, so nobody can make up a fault. A flood costs slices of `SLICE_MS` with pauses between them; what
@@ -24,7 +24,7 @@ import { type Found, recognise } from './kmsg-rules.js';
 import type { Probe, ProbeContext } from './probe.js';
 
 /** Between two looks, ms. */
-const PASS_MS = 500;
+const PASS_MS = 1_000;
 /** What one look may take of the event loop, and how long the others have it before the next of a flood. */
 const SLICE_MS = 5;
 const PAUSE_MS = 10;

@@ -28,9 +28,9 @@ import { type LiveProcess, ProcessTable } from './process-table.js';
 import { programChecks, type Without } from './program-checks.js';
 import { forEachRecord, u64 } from './records.js';
 
-const TICK_MS = 500;
-/** Looks a tick: some ten milliseconds of file reads at most. */
-const LOOKS_A_TICK = 64;
+const TICK_MS = 1_000;
+/** Looks a tick: some fifteen milliseconds of file reads at most. */
+const LOOKS_A_TICK = 100;
 const REFRESH_MS = 60_000;
 /** Exits remembered to tell a second record of the same one. */
 const RECENT_EXITS = 256;

@@ -12,7 +12,7 @@ const STARVED_PART = 0.35;
 /** Throttled in this part of its periods, and for this share of the time. */
 const THROTTLED_PERIODS = 0.25;
 const THROTTLED_SHARE = 0.1;
-/** Told every two seconds while it is so. */
+/** Told every five seconds while it is so. */
 const THROTTLE_MEMORY_MS = 8_000;
 /** One that had this part of what others had is named as the cause. */
 const DOMINANT = 0.5;
