@@ -12,8 +12,8 @@ import { progress, report } from './lib/report.js';
 import { rounded } from './lib/stats.js';
 
 const MEASURE_S = 25;
-/** Not measured: the agent's start, and what V8 still compiles and collects for some ten seconds after it. */
-const SETTLE_S = 15;
+/** Not measured: the agent's start, and what V8 still compiles and collects for half a minute after it. */
+const SETTLE_S = 30;
 const THREADS = 2000;
 const CONNECTIONS = 2500;
 const EXEC_PER_S = 1000;
