@@ -2,6 +2,7 @@
  * From a fault of storage or host to a right `xctl why`, asked again and again by the real command; once for each
  * fault that this machine can have. The clock starts when the fault is there.
  */
+import { BIO_FAULTS } from '../test/e2e/lib/bio-faults.js';
 import { FAULTS } from '../test/e2e/lib/faults.js';
 import { startAgent } from '../test/lib/agent.js';
 import { openScope } from '../test/lib/scope.js';
@@ -16,7 +17,7 @@ const scope = openScope();
 
 async function main(): Promise<void> {
   const agent = await startAgent(scope);
-  for (const fault of FAULTS) {
+  for (const fault of [...FAULTS, ...BIO_FAULTS]) {
     const missing = await fault.missing();
     if (missing !== undefined) {
       progress(`fault-delay: ${fault.name}: not here: ${missing}`);

@@ -10,8 +10,10 @@
  * Device mapper, md and other devices of bios make no requests: they are seen by those underneath.
  *
  * Minimum kernel: submit and complete 5.8; inflight 5.17 (bpf_loop).
- * Cost, measured on 6.18: below 10 ns a program and request on top of what its tracepoint and the call
- * take; nothing is inserted or deleted for a request, and the clock is read once a tick.
+ * Cost, measured on 6.18 with 4k random reads: submit 21 ns and complete 13 ns a request more than
+ * programs that do nothing in their places; nothing is inserted or deleted for a request, and the clock is
+ * read once a tick. They stay attached: to attach only now and then patches the kernel's text, which
+ * interrupts every CPU, and the first failure, often the only one, would be nobody's.
  */
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>

@@ -125,6 +125,21 @@ const STUCK: Step = {
   timeoutSeconds: 600,
 };
 
+/** md on members that fail for real, and what no request tells of. */
+const MIRROR: Step = {
+  name: 'mirror',
+  source: 'test/e2e/mirror.test.ts',
+  proves: ['block', 'waits'],
+  timeoutSeconds: 400,
+};
+
+const BIO: Step = {
+  name: 'bio-errors',
+  source: 'test/e2e/bio-errors.test.ts',
+  proves: [],
+  timeoutSeconds: 180,
+};
+
 /** The real agent, a real stall, and `xctl why`. */
 const DEMO: Step = {
   name: 'demo',
@@ -144,7 +159,20 @@ const AGENT: Step = {
 const OLD: readonly Step[] = [ATTACH, PROCESS, BLOCK, HOST, AGENT];
 
 const FIRST: readonly Step[] = [ATTACH, HOOKS, TCP, PROCESS, WAITS, BLOCKED, DEMO];
-const WHOLE: readonly Step[] = [...FIRST, BLOCK, FILES, NFS, HOST, CPU, OOM, KMSG, FAULTS, STUCK];
+const WHOLE: readonly Step[] = [
+  ...FIRST,
+  BLOCK,
+  FILES,
+  NFS,
+  HOST,
+  CPU,
+  OOM,
+  KMSG,
+  FAULTS,
+  STUCK,
+  MIRROR,
+  BIO,
+];
 /** Without what no kernel version decides. */
 const NEWER: readonly Step[] = [...FIRST, BLOCK, FILES, HOST, CPU, OOM];
 

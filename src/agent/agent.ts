@@ -139,8 +139,6 @@ export class Agent {
         recorder: () => this.#recorder,
         recording: this.#config.record !== undefined,
         api: this.#api,
-        waits: () => this.#builtin?.waits,
-        kmsg: () => this.#builtin?.kmsg,
       }),
     );
     const pages = {

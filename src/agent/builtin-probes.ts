@@ -33,14 +33,6 @@ export class BuiltinProbes {
     this.#context = context;
   }
 
-  get waits(): WaitsProbe | undefined {
-    return this.#waits;
-  }
-
-  get kmsg(): KmsgProbe | undefined {
-    return this.#kmsg;
-  }
-
   make(name: BuiltinProbe): Probe {
     const context = this.#context;
     switch (name) {
@@ -80,7 +72,10 @@ export class BuiltinProbes {
 
   /** Who uses what is in trouble: looked up when it is, and not before. */
   heed(event: Event): void {
-    if (TROUBLE.has(event.type)) this.#filesystem?.trouble(event.entity);
+    if (!TROUBLE.has(event.type)) return;
+    this.#filesystem?.trouble(event.entity);
+    // An array whose member failed has users of its own.
+    if (event.type === 'error.hw') for (const id of event.attrs.about) this.#filesystem?.trouble(id);
   }
 
   /** The log names devices; people and the graph know what is mounted on them. */

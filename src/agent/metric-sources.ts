@@ -6,9 +6,7 @@ import type { Kernel } from '../kernel/kernel.js';
 import type { Poller } from '../kernel/poller.js';
 import { programRunStats, type RunTimeMeter } from '../kernel/prog-stats.js';
 import type { Loss, MetricSources, ProgramRuns } from '../metrics/sources.js';
-import type { KmsgProbe } from '../probes/kmsg.js';
 import type { SubprocessProbe } from '../probes/subprocess.js';
-import type { WaitsProbe } from '../probes/waits.js';
 import type { EventHub } from './event-hub.js';
 import type { ProbeSet } from './probe-set.js';
 import type { Recorder } from './record.js';
@@ -26,8 +24,6 @@ export interface MetricParts {
   readonly recorder: () => Recorder | undefined;
   readonly recording: boolean;
   readonly api: ApiServer;
-  readonly waits: () => WaitsProbe | undefined;
-  readonly kmsg: () => KmsgProbe | undefined;
 }
 
 export function metricSources(parts: MetricParts): MetricSources {
@@ -55,9 +51,7 @@ function* losses(parts: MetricParts): Generator<Loss> {
   yield { source: 'decoder', reason: 'handler', count: poller?.handlerErrors ?? 0 };
   yield { source: 'decoder', reason: 'malformed', count: poller?.malformed ?? 0 };
   yield { source: 'decoder', reason: 'unknown_kind', count: poller?.unknownKinds ?? 0 };
-  yield { source: 'waits', reason: 'pass', count: parts.waits()?.stats.failures ?? 0 };
-  for (const [reason, count] of Object.entries(parts.kmsg()?.lost() ?? {}))
-    yield { source: 'kmsg', reason, count };
+  yield* parts.probes.lost();
   yield { source: 'graph', reason: 'failed', count: parts.hub.failures };
   yield { source: 'graph', reason: 'stale', count: parts.graph.stats().stale };
   yield { source: 'api', reason: 'slow_reader', count: parts.api.stats.droppedTotal };

@@ -1,4 +1,5 @@
 /** The probes of one agent: started one by one, each on its own feet, and stopped together. */
+import type { Loss } from '../metrics/sources.js';
 import type { Probe } from '../probes/probe.js';
 import type { Check } from '../util/check.js';
 import { messageOf } from '../util/errors.js';
@@ -61,6 +62,13 @@ export class ProbeSet {
       .filter(([name]) => !this.#probes.some((probe) => probe.name === name))
       .map(([name, detail]) => ({ status: 'failed' as const, name: `probe ${name}`, detail }));
     return [...refused, ...this.#probes.flatMap((probe) => probe.checks())];
+  }
+
+  *lost(): Generator<Loss> {
+    for (const probe of this.#probes) {
+      for (const [reason, count] of Object.entries(probe.lost?.() ?? {}))
+        yield { source: probe.name, reason, count };
+    }
   }
 
   async stop(): Promise<void> {

@@ -36,6 +36,7 @@ export const HOST: { readonly [T in HostType]: Guard<EventCatalogue[T]> } = {
   'error.fs': shape<FilesystemErrorAttrs>({
     class: oneOf('error', 'shutdown', 'read-only', 'io-error'),
     fsType: text,
+    op: optional(oneOf('read', 'write')),
     message: text,
     suppressed: optional(count),
   }),

@@ -54,6 +54,7 @@ const summary = shape<IoSummary>({
   p50Ms: optional(count),
   p99Ms: optional(count),
   baselineMs: optional(count),
+  ofMeans: optional(oneOf(true)),
 });
 
 const mount = shape<MountAttrs>({
@@ -76,6 +77,7 @@ export const STORAGE: { readonly [T in StorageType]: Guard<EventCatalogue[T]> } 
     under: list(text),
     model: optional(text),
     failedMembers: optional(count),
+    mayLose: optional(count),
     suspended: optional(oneOf(true)),
     gone: optional(oneOf(true)),
   }),

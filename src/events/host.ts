@@ -22,6 +22,8 @@ export interface KernelErrorAttrs {
 export interface FilesystemErrorAttrs {
   readonly class: 'error' | 'shutdown' | 'read-only' | 'io-error';
   readonly fsType: string;
+  /** What failed, where the line says so. */
+  readonly op?: 'read' | 'write';
   readonly message: string;
   readonly suppressed?: number;
 }

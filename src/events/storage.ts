@@ -12,6 +12,11 @@ export interface BlockDeviceAttrs {
   readonly model?: string;
   /** Of an md device: members that have failed or are missing. */
   readonly failedMembers?: number;
+  /**
+   * Of a device that does a failed request over with another member (md 1, 4, 5, 6, 10; multipath): how many more
+   * may fail before its users see it.
+   */
+  readonly mayLose?: number;
   /** A dm device that holds back all that it is given, until it is resumed. */
   readonly suspended?: true;
   /** It is not there any more. */
@@ -52,6 +57,8 @@ export interface IoSummary {
   readonly p99Ms?: number;
   /** p99 over the last minutes, without the latest; absent until it is known. */
   readonly baselineMs?: number;
+  /** The percentiles are of the means of single looks: of dm and md, which make no requests, the kernel has no more. */
+  readonly ofMeans?: true;
 }
 
 export interface BlockUseAttrs {

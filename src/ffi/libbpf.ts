@@ -45,7 +45,6 @@ export function bpfError(fn: string, code: number, hint?: string): NativeError {
 type Ptr1 = NativeFunction<readonly ['ptr']>;
 
 export class Libbpf {
-  readonly library: Library;
   readonly #open: NativeFunction<readonly ['ptr', 'ptr']>;
   readonly #close: Ptr1;
   readonly #load: Ptr1;
@@ -89,7 +88,6 @@ export class Libbpf {
    */
   constructor(soname = 'libbpf.so.1') {
     const lib = Library.open(soname, 'apt-get install libbpf1');
-    this.library = lib;
     this.#open = lib.bind('bpf_object__open_file', 'ptr', ['ptr', 'ptr']);
     this.#close = lib.bind('bpf_object__close', 'void', ['ptr']);
     this.#load = lib.bind('bpf_object__load', 'i32', ['ptr']);

@@ -1,13 +1,18 @@
 /** error.*, topo.* and compute.* events: the host's hardware, limits of cgroups, memory and pressure. */
-import type { EventOf, EventType, ProcessRef } from '../events/event.js';
-import type { CgroupNode, Edge } from './model.js';
+import type { Event, EventOf, EventType, ProcessRef } from '../events/event.js';
+import { pidOf } from '../events/ids.js';
+import type { CgroupNode, Edge, Fact, ProcessNode } from './model.js';
 import { factOf, type StateGraph } from './state-graph.js';
 
 type HostType = Exclude<Extract<EventType, `${'error' | 'topo' | 'compute'}.${string}`>, 'error.fs'>;
 export type HostEvent = { [T in HostType]: EventOf<T> }[HostType];
 
-/** News of the kernel log that stay as evidence. */
-const MAX_NEWS = 64;
+/** Of what the kernel log says, so much is kept of each kind: the oldest gives way. */
+const MAX_SAID = 64;
+/** Between a line of the log and the end of the process that it names. */
+const KILL_MS = 30_000;
+/** By how much the times of a line and of what it is about may differ. */
+const CLOCKS_MS = 1_000;
 
 export function newCgroup(graph: StateGraph, id: string, ts: number): CgroupNode | undefined {
   return graph.insert<CgroupNode>({
@@ -34,26 +39,88 @@ export function applyHost(graph: StateGraph, event: HostEvent): void {
     case 'compute.memory':
       applyLimit(graph, event);
       return;
-    case 'error.kernel': {
-      if (event.pid === undefined) break;
-      const process = graph.process(event.pid) ?? graph.threadsByTid.get(event.pid)?.process;
-      if (process !== undefined) process.kernelFact = { fact: factOf(event), attrs: event.attrs };
-      break;
-    }
+    case 'error.kernel':
+      applyKernel(graph, event);
+      return;
     case 'error.hw':
-      for (const id of [event.entity, ...event.attrs.about]) {
-        const node = id.startsWith('block:') ? graph.nodes.get(id) : undefined;
-        if (node?.type !== 'block-device') continue;
-        const since = node.hardware?.since ?? event.ts;
-        node.hardware = { attrs: event.attrs, fact: factOf(event), since };
-      }
-      break;
+      applyHardware(graph, event);
+      return;
     case 'topo.link_down':
-    case 'topo.link_up':
-      break;
+      remember(graph.host.links, event.entity, { down: saidOf(event), up: undefined });
+      return;
+    case 'topo.link_up': {
+      const known = graph.host.links.get(event.entity);
+      if (known !== undefined) remember(graph.host.links, event.entity, { ...known, up: saidOf(event) });
+      return;
+    }
   }
-  graph.host.news.push(factOf(event));
-  if (graph.host.news.length > MAX_NEWS) graph.host.news.shift();
+}
+
+/** A line's own words stay with it. */
+export function saidOf(event: Extract<Event, { readonly attrs: { readonly message: string } }>): Fact {
+  return { ...factOf(event), detail: event.attrs.message };
+}
+
+function applyKernel(graph: StateGraph, event: EventOf<'error.kernel'>): void {
+  const { host } = graph;
+  const said = { fact: saidOf(event), attrs: event.attrs, tid: event.pid };
+  switch (event.attrs.class) {
+    case 'hung-task':
+      if (event.pid !== undefined) remember(host.hung, event.pid, said);
+      return;
+    case 'soft-lockup':
+    case 'hard-lockup':
+    case 'rcu-stall':
+      if (event.entity.startsWith('cpu:'))
+        remember(host.lockups, `${event.attrs.class} ${event.entity}`, said);
+      return;
+    case 'oom': {
+      const process = named(graph, event.pid, event.ts);
+      // The probe that is at the OOM killer itself knows more.
+      if (process === undefined || process.oomKill !== undefined) return;
+      const attrs = { start: process.start, comm: process.comm };
+      process.oomKill = { fact: said.fact, attrs, consumers: host.consumers };
+      return;
+    }
+    case 'bug':
+      return;
+  }
+}
+
+function applyHardware(graph: StateGraph, event: EventOf<'error.hw'>): void {
+  const fact = saidOf(event);
+  const reading = { attrs: event.attrs, fact, since: event.ts };
+  const ids = [event.entity, ...event.attrs.about];
+  for (const id of ids) {
+    const node = id.startsWith('block:') ? graph.nodes.get(id) : undefined;
+    if (node?.type === 'block-device') node.hardware = reading;
+    const process = named(graph, pidOf(id), event.ts);
+    if (process !== undefined) process.memoryFailure = fact;
+  }
+  if (ids.some((id) => /^(?:node$|cpu:|edac:|net:|rdma:)/.test(id)))
+    remember(graph.host.hardware, event.entity, reading);
+}
+
+/**
+ * The process that a line names by the number of one of its threads. A line that is older than what bears
+ * the number now was about another one, as was one long after the end.
+ */
+function named(graph: StateGraph, tid: number | undefined, ts: number): ProcessNode | undefined {
+  if (tid === undefined) return undefined;
+  const process = graph.threadsByTid.get(tid)?.process ?? graph.process(tid);
+  if (process === undefined || process.firstTs > ts + CLOCKS_MS) return undefined;
+  return process.exit !== undefined && ts - process.exit.ts > KILL_MS ? undefined : process;
+}
+
+/** The newest last. */
+function remember<K, V>(map: Map<K, V>, key: K, value: V): void {
+  map.delete(key);
+  map.set(key, value);
+  if (map.size <= MAX_SAID) return;
+  for (const oldest of map.keys()) {
+    map.delete(oldest);
+    return;
+  }
 }
 
 /** A limit that holds its processes back is in their way; one that does not is only there. */

@@ -44,6 +44,8 @@ export interface Fact {
   readonly probe: string;
   readonly entity: string;
   readonly value: number;
+  /** Its source's own words: the line of the kernel log. */
+  readonly detail?: string;
 }
 
 interface NodeBase {
@@ -102,10 +104,12 @@ export interface ProcessNode extends NodeBase {
   cpuShare: number;
   delayShare: number;
   cpuSinceTs: number;
+  /** Event time since which it has been starved (isStarved) in every window; undefined: in the last one it was not. */
+  starvedTs: number | undefined;
   /** Its own requests that failed; kept while they are news. */
   ioError: IoError | undefined;
-  /** What the kernel log last said of it. */
-  kernelFact: { readonly fact: Fact; readonly attrs: EventCatalogue['error.kernel'] } | undefined;
+  /** The kernel says that it was killed for memory that failed in hardware. */
+  memoryFailure: Fact | undefined;
   /** Filesystems and devices that it had open and that were in trouble when it ended. */
   usedAtExit: readonly (FilesystemNode | BlockDeviceNode)[] | undefined;
 }
@@ -124,6 +128,8 @@ export interface IoError {
   readonly node: BlockDeviceNode;
   readonly since: number;
   readonly count: number;
+  /** Done over by a device above it, whose users did not see it. */
+  readonly absorbed: boolean;
 }
 
 /** A measurement with the fact that it came by. */
@@ -146,6 +152,10 @@ export interface BlockDeviceNode extends NodeBase {
   ioError: IoError | undefined;
   /** What the kernel log last said of it. */
   hardware: Reading<EventCatalogue['error.hw']> | undefined;
+  /** I/O on it that failed by the kernel log: of devices without requests that is all there is. */
+  error: Reading<EventCatalogue['error.fs']> | undefined;
+  /** Pids that had it open for writing when its users were last looked for. */
+  writers: ReadonlySet<number>;
 }
 
 export interface FilesystemNode extends NodeBase {
@@ -153,10 +163,12 @@ export interface FilesystemNode extends NodeBase {
   mount: MountAttrs | undefined;
   goneTs: number | undefined;
   /** It could be written to before. */
-  readOnly: Omit<Reading<never>, 'attrs'> | undefined;
+  readOnly: { readonly fact: Fact; readonly since: number; readonly shutDown: boolean } | undefined;
   space: Reading<SpaceAttrs> | undefined;
   rpc: Reading<RpcAttrs> | undefined;
   error: Reading<EventCatalogue['error.fs']> | undefined;
+  /** Pids that had files on it open for writing when its users were last looked for. */
+  writers: ReadonlySet<number>;
 }
 
 export interface CgroupNode extends NodeBase {
@@ -169,8 +181,28 @@ export interface CgroupNode extends NodeBase {
 export interface HostState {
   pressure: Reading<PressureAttrs> | undefined;
   consumers: Reading<EventCatalogue['compute.consumers']> | undefined;
-  /** Links that went down or came up, errors of hardware; the newest last. */
-  readonly news: Fact[];
+  /** Threads that the kernel called hung, by tid. */
+  readonly hung: Map<number, KernelWord>;
+  /** CPUs that it called locked up or stalled, by class and CPU. */
+  readonly lockups: Map<string, KernelWord>;
+  /** Network links that went down, by id. */
+  readonly links: Map<string, LinkState>;
+  /** What failed of CPUs, memory and network adapters, by id. */
+  readonly hardware: Map<string, Reading<EventCatalogue['error.hw']>>;
+}
+
+/** What the kernel log says of a thread or a CPU, in full. */
+export interface KernelWord {
+  readonly fact: Fact;
+  readonly attrs: EventCatalogue['error.kernel'];
+  /** The thread that it names. */
+  readonly tid: number | undefined;
+}
+
+export interface LinkState {
+  readonly down: Fact;
+  /** It came up again. */
+  readonly up: Fact | undefined;
 }
 
 /** Shared by all processes without sampled threads; nothing is ever put into it (graph/waits.ts). */
@@ -197,6 +229,8 @@ export interface FlowNode extends NodeBase {
 export interface PeerNode extends NodeBase {
   readonly type: 'peer';
   readonly address: string;
+  /** The kernel log said that this file server does not answer, and not yet that it does again. */
+  silent: Fact | undefined;
 }
 
 /** Anything that processes share: who holds it is in its BlockedBy edges. */

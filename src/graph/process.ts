@@ -91,8 +91,9 @@ export function ensureProcess(
     cpuShare: 0,
     delayShare: 0,
     cpuSinceTs: 0,
+    starvedTs: undefined,
     ioError: undefined,
-    kernelFact: undefined,
+    memoryFailure: undefined,
     usedAtExit: undefined,
     firstTs: ts,
     lastTs: ts,
@@ -142,10 +143,16 @@ function inTrouble(node: ProcessNode): ProcessNode['usedAtExit'] {
   const found: (FilesystemNode | BlockDeviceNode)[] = [];
   for (const { kind, to } of node.out) {
     if (kind !== 'Consumes') continue;
-    if (to.type === 'block-device' && to.ioError !== undefined) found.push(to);
-    if (to.type === 'filesystem' && (to.readOnly ?? to.space ?? to.error) !== undefined) found.push(to);
+    if (to.type === 'block-device' && (to.ioError ?? to.error) !== undefined) found.push(to);
+    if (to.type === 'filesystem' && ails(to, node.pid)) found.push(to);
   }
   return found.length === 0 ? undefined : found;
+}
+
+/** Whoever only reads does not mind that it cannot be written. */
+function ails({ readOnly, space, error, writers }: FilesystemNode, pid: number): boolean {
+  if (error !== undefined || readOnly?.shutDown === true) return true;
+  return (readOnly ?? space) !== undefined && writers.has(pid);
 }
 
 /** Ended well and of no job: 48 bytes are enough to answer for it. */

@@ -71,7 +71,14 @@ export class StateGraph {
   readonly nodeCounts = new Map<NodeType, number>();
   /** Few, and asked for by what is on them. */
   readonly blockDevices = new Set<BlockDeviceNode>();
-  readonly host: HostState = { pressure: undefined, consumers: undefined, news: [] };
+  readonly host: HostState = {
+    pressure: undefined,
+    consumers: undefined,
+    hung: new Map(),
+    lockups: new Map(),
+    links: new Map(),
+    hardware: new Map(),
+  };
   /** Time of the newest event, ms since the epoch; 0 before the first. */
   now = 0;
   /** Time of the last complete pass over the threads. */
@@ -204,6 +211,7 @@ export class StateGraph {
         id,
         type: 'peer',
         address: id.slice(5),
+        silent: undefined,
         firstTs: ts,
         lastTs: ts,
         out: [],

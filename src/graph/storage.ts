@@ -3,6 +3,7 @@ import type { EventOf, EventType } from '../events/event.js';
 import { peerId } from '../events/ids.js';
 import type { BlockDeviceNode, Edge, FilesystemNode, GraphNode, IoError } from './model.js';
 import { ensureProcess } from './process.js';
+import { saidOf } from './host.js';
 import { factOf, type StateGraph } from './state-graph.js';
 
 type StorageType = Extract<EventType, `storage.${string}`> | 'error.fs';
@@ -10,6 +11,9 @@ export type StorageEvent = { [T in StorageType]: EventOf<T> }[StorageType];
 
 /** Failures with a longer pause between them are two stories. */
 const ERROR_PAUSE_MS = 60_000;
+/** A stack of devices deeper than this is a loop in a made-up recording. */
+const MAX_STACK = 8;
+const NOBODY: ReadonlySet<number> = new Set();
 /** An RPC value below this is a server that answers. */
 export const RPC_SLOW_MS = 1_000;
 
@@ -24,6 +28,8 @@ export function newBlockDevice(graph: StateGraph, id: string, ts: number): Block
     slow: undefined,
     ioError: undefined,
     hardware: undefined,
+    error: undefined,
+    writers: NOBODY,
     firstTs: ts,
     lastTs: ts,
     out: [],
@@ -41,6 +47,7 @@ export function newFilesystem(graph: StateGraph, id: string, ts: number): Filesy
     space: undefined,
     rpc: undefined,
     error: undefined,
+    writers: NOBODY,
     firstTs: ts,
     lastTs: ts,
     out: [],
@@ -65,14 +72,13 @@ export function applyStorage(graph: StateGraph, event: StorageEvent): void {
     case 'storage.rpc':
     case 'error.fs':
       for (const one of filesystemsOf(node)) applyFilesystem(graph, one, event);
+      if (event.type === 'error.fs' && node.type === 'block-device') node.error = logged(node.error, event);
       return;
     case 'storage.users':
       applyUsers(graph, node, event);
       return;
     case 'storage.server':
-      // What the log says of a server is news; that it does not answer, the mount's own counters say.
-      graph.host.news.push(factOf(event));
-      if (graph.host.news.length > 64) graph.host.news.shift();
+      if (node.type === 'peer') node.silent = event.attrs.responding ? undefined : factOf(event);
       return;
   }
 }
@@ -98,6 +104,8 @@ function applyDevice(
   const fact = factOf(event);
   switch (event.type) {
     case 'storage.device':
+      // The name was given out anew: the log told of another one.
+      if (node.goneTs !== undefined && event.attrs.gone !== true) node.error = undefined;
       node.device = event.attrs;
       node.goneTs = event.attrs.gone === true ? (node.goneTs ?? event.ts) : undefined;
       node.suspended =
@@ -117,7 +125,7 @@ function applyDevice(
     case 'storage.error': {
       node.ioError = another(node.ioError, node, event);
       const { pid, start } = event.attrs.submitter;
-      if (pid === undefined || start === undefined) return;
+      if (pid === undefined || start === undefined || node.ioError.absorbed) return;
       const process = ensureProcess(graph, { pid, start }, event.attrs.submitter.comm ?? '', event.ts);
       if (process === undefined) return;
       process.ioError = another(process.ioError, node, event);
@@ -137,7 +145,27 @@ function another(
       ? known
       : undefined;
   const count = (same?.count ?? 0) + 1 + (event.attrs.suppressed ?? 0);
-  return { fact: factOf(event), attrs: event.attrs, node, since: same?.since ?? event.ts, count };
+  const absorbed = isAbsorbed(node);
+  return { fact: factOf(event), attrs: event.attrs, node, since: same?.since ?? event.ts, count, absorbed };
+}
+
+/** Whether a mirror or the like lies on it that can do without it. A partition's requests are its own. */
+function isAbsorbed(node: BlockDeviceNode, depth = 0): boolean {
+  if (depth > MAX_STACK) return false;
+  return node.in.some(({ kind, from }) => {
+    if (kind !== 'Consumes' || from.type !== 'block-device' || from.device?.kind === 'partition')
+      return false;
+    return (from.device?.mayLose ?? 0) > 0 || isAbsorbed(from, depth + 1);
+  });
+}
+
+/** What the log says of a thing: one story, unless there is a long pause. */
+function logged(
+  known: FilesystemNode['error'],
+  event: EventOf<'error.fs'>,
+): NonNullable<FilesystemNode['error']> {
+  const same = known !== undefined && event.ts - known.fact.ts < ERROR_PAUSE_MS;
+  return { attrs: event.attrs, fact: saidOf(event), since: same ? known.since : event.ts };
 }
 
 function applyFilesystem(
@@ -150,7 +178,7 @@ function applyFilesystem(
     | EventOf<'storage.rpc'>
     | EventOf<'error.fs'>,
 ): void {
-  const fact = factOf(event);
+  const fact = event.type === 'error.fs' ? saidOf(event) : factOf(event);
   switch (event.type) {
     case 'storage.mount':
       // Mounted anew, or a device number that was given out anew: what is known is of another one.
@@ -165,7 +193,7 @@ function applyFilesystem(
       return;
     case 'storage.readonly':
       node.mount = event.attrs;
-      node.readOnly ??= { fact, since: event.ts };
+      node.readOnly ??= { fact, since: event.ts, shutDown: false };
       return;
     case 'storage.space':
       node.space = { attrs: event.attrs, fact, since: fullSince(node, event) };
@@ -175,10 +203,11 @@ function applyFilesystem(
       serve(graph, node, event);
       return;
     case 'error.fs':
-      node.error = { attrs: event.attrs, fact, since: node.error?.since ?? event.ts };
+      node.error = logged(node.error, event);
       // Since 6.12 ext4 does not say in the mount table that an error has made it read-only.
-      if (event.attrs.class === 'read-only' || event.attrs.class === 'shutdown')
-        node.readOnly ??= { fact, since: event.ts };
+      if (event.attrs.class === 'read-only') node.readOnly ??= { fact, since: event.ts, shutDown: false };
+      if (event.attrs.class === 'shutdown')
+        node.readOnly = { fact, since: node.readOnly?.since ?? event.ts, shutDown: true };
       return;
   }
 }
@@ -245,12 +274,13 @@ function lieOn(
 /** Who uses something that is in trouble: replaces what was known of it. O(degree of the node). */
 function applyUsers(graph: StateGraph, node: GraphNode, event: EventOf<'storage.users'>): void {
   if (node.type !== 'block-device' && node.type !== 'filesystem') return;
+  const fact = factOf(event);
+  const { holders } = event.attrs;
+  node.writers = new Set(holders.filter(({ mode }) => mode !== 'r').map(({ pid }) => pid));
   const keep = new Set<Edge>();
-  for (const holder of event.attrs.holders) {
+  for (const holder of holders) {
     const process = ensureProcess(graph, holder, holder.comm, event.ts);
     if (process === undefined || process.exit !== undefined) continue;
-    // Whoever only reads does not mind that it cannot be written.
-    const fact = { ...factOf(event), value: holder.mode === 'r' ? 0 : 1 };
     const edge = graph.connect('Consumes', process, node, fact);
     if (edge !== undefined) keep.add(edge);
   }

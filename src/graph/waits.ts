@@ -16,6 +16,9 @@ import { sampleFlow } from './transport.js';
 
 /** A CPU share over less than this would be noise. */
 const CPU_WINDOW_MS = 500;
+/** Runnable without a CPU for this share of the time, and for this part of what it wanted: starved. */
+const STARVED_SHARE = 0.4;
+const STARVED_PART = 0.35;
 /** Weight of the newest sample in a thread's share of samples on one flow. */
 const SHARE_WEIGHT = 0.2;
 
@@ -118,7 +121,8 @@ function threadOf(graph: StateGraph, process: ProcessNode, event: ThreadWait): T
 function measureCpu(process: ProcessNode, ts: number): void {
   const elapsedMs = ts - process.cpuSinceTs;
   if (elapsedMs < CPU_WINDOW_MS) return;
-  const first = process.cpuSinceTs === 0;
+  const since = process.cpuSinceTs;
+  const first = since === 0;
   process.cpuSinceTs = ts;
   process.cpuShare = 0;
   process.delayShare = 0;
@@ -131,6 +135,11 @@ function measureCpu(process: ProcessNode, ts: number): void {
     process.cpuShare += thread.cpuShare;
     process.delayShare += thread.delayShare;
   }
+  process.starvedTs = isStarved(process) ? (process.starvedTs ?? since) : undefined;
+}
+
+function isStarved({ cpuShare, delayShare }: ProcessNode): boolean {
+  return delayShare >= STARVED_SHARE && delayShare >= STARVED_PART * (delayShare + cpuShare);
 }
 
 /**

@@ -7,6 +7,7 @@ import { basename, dirname } from 'node:path';
 import { blockId, fsId } from '../events/ids.js';
 import type { BlockDeviceAttrs, BlockKind } from '../events/storage.js';
 import { printable } from '../util/text.js';
+import { mountHolding, parseMountinfo } from './mountinfo.js';
 
 export interface BlockDevice {
   readonly attrs: BlockDeviceAttrs;
@@ -44,12 +45,14 @@ export class BlockDevices {
     const disk = kind === 'partition' ? diskOf(dir) : undefined;
     const model = read(`${dir}/device/model`);
     const degraded = kind === 'md' ? Number(read(`${dir}/md/degraded`) ?? 0) : 0;
+    const mayLose = mayLoseOf(dir, kind, degraded);
     const attrs: BlockDeviceAttrs = {
       dev,
       kind,
       under: disk === undefined ? this.#under(dir, kind) : [blockId(disk)],
       ...(model !== undefined && model !== '' && { model: printable(model, MODEL_CHARS) }),
       ...(degraded > 0 && { failedMembers: degraded }),
+      ...(mayLose !== undefined && { mayLose }),
       ...(kind === 'dm' && read(`${dir}/dm/suspended`) === '1' && { suspended: true as const }),
     };
     return {
@@ -68,22 +71,12 @@ export class BlockDevices {
   #under(dir: string, kind: BlockKind): string[] {
     if (kind === 'loop') {
       const file = read(`${dir}/loop/backing_file`);
-      const mount = file === undefined ? undefined : this.#mountOf(file);
-      return mount === undefined ? [] : [fsId(mount)];
+      if (file === undefined) return [];
+      const mounts = parseMountinfo(read(`${this.#procDir}/self/mountinfo`) ?? '');
+      const mount = mountHolding(mounts, file);
+      return mount === undefined ? [] : [fsId(mount.mountPoint)];
     }
     return list(`${dir}/slaves`).slice(0, MAX_UNDER).map(blockId).sort();
-  }
-
-  /** The mount that holds a path, by name alone: the path itself may be on something that hangs. */
-  #mountOf(path: string): string | undefined {
-    let best: string | undefined;
-    for (const line of (read(`${this.#procDir}/self/mountinfo`) ?? '').split('\n')) {
-      const point = unescaped(line.split(' ')[4] ?? '');
-      if (point === '' || (best !== undefined && point.length < best.length)) continue;
-      // The last mount on a path hides those before it.
-      if (path === point || path.startsWith(point === '/' ? '/' : `${point}/`)) best = point;
-    }
-    return best;
   }
 }
 
@@ -95,6 +88,25 @@ function kindOf(dir: string, name: string): BlockKind {
   return existsSync(`${dir}/device`) || existsSync(`${dir}/mq`) ? 'disk' : 'other';
 }
 
+/** How many members more may fail; undefined where none may ever. Of level 10 the worst is assumed: two of a pair. */
+function mayLoseOf(dir: string, kind: BlockKind, degraded: number): number | undefined {
+  if (kind === 'dm')
+    return read(`${dir}/dm/uuid`)?.startsWith('mpath-') === true
+      ? Math.max(0, list(`${dir}/slaves`).length - 1)
+      : undefined;
+  if (kind !== 'md') return undefined;
+  const level = read(`${dir}/md/level`);
+  const whole =
+    level === 'raid1'
+      ? Number(read(`${dir}/md/raid_disks`)?.split(' ')[0] ?? 1) - 1
+      : level === 'raid6'
+        ? 2
+        : level === 'raid4' || level === 'raid5' || level === 'raid10'
+          ? 1
+          : undefined;
+  return whole === undefined || Number.isNaN(whole) ? undefined : Math.max(0, whole - degraded);
+}
+
 /** A partition's directory lies in its disk's. */
 function diskOf(dir: string): string | undefined {
   try {
@@ -102,13 +114,6 @@ function diskOf(dir: string): string | undefined {
   } catch {
     return undefined; // gone meanwhile
   }
-}
-
-/** As the kernel writes blanks in mountinfo: `\040`. */
-function unescaped(text: string): string {
-  return text.replace(/\\([0-7]{3})/g, (_, digits: string) =>
-    String.fromCharCode(Number.parseInt(digits, 8)),
-  );
 }
 
 function read(path: string): string | undefined {

@@ -1,13 +1,15 @@
 /** What is kept of one disk between two looks: since when it gets nowhere, its window, what is usual for it. */
 import type { BlockUseAttrs, IoSummary, RequestAttrs } from '../events/storage.js';
 import type { BlockDevice } from './block-devices.js';
-import { Baseline, type Counts, noCounts, percentileMs, SLOTS, totalOf } from './block-latency.js';
+import { Baseline, type Counts, noCounts, percentileMs, SLOTS, slotOf, totalOf } from './block-latency.js';
 import type { DiskStats } from './diskstats.js';
 
 /** Far from the baseline: so many times of it, at least so long, by at least so many requests. */
 const FAR_TIMES = 5;
 const FAR_MS = 20;
 const FAR_COUNT = 3;
+/** One alone is enough when it took so long: requests of this age are told of one by one, what is no request is not. */
+const LONG_MS = 500;
 /** A request this old is worth an event. */
 const OLD_MS = 100;
 
@@ -16,7 +18,7 @@ export type BothCounts = readonly [Counts, Counts];
 /** Reads or writes. */
 class Direction {
   readonly baseline = new Baseline();
-  /** Of the kernel's counts: at the last look, and since the last event. */
+  /** Of the kernel's counts: at the last look, and since the last event or, if later, the beginning of trouble. */
   #seen: Counts | undefined;
   #window = noCounts();
   /** p99 of the last look's requests is far from what is usual. */
@@ -27,9 +29,7 @@ class Direction {
     if (this.#seen !== undefined) {
       for (let slot = 0; slot < SLOTS; slot++) {
         // Counts of a CPU are 32 bits wide.
-        const grown = (counts[slot] ?? 0) - (this.#seen[slot] ?? 0);
-        latest[slot] = Math.max(0, grown);
-        this.#window[slot] = (this.#window[slot] ?? 0) + (latest[slot] ?? 0);
+        latest[slot] = Math.max(0, (counts[slot] ?? 0) - (this.#seen[slot] ?? 0));
       }
     }
     this.#seen = counts;
@@ -37,13 +37,21 @@ class Direction {
     if (total === 0) return;
     const usualMs = this.baseline.p99Ms;
     const p99Ms = percentileMs(latest, 0.99) ?? 0;
-    this.far = usualMs !== undefined && total >= FAR_COUNT && p99Ms >= Math.max(FAR_MS, FAR_TIMES * usualMs);
+    const wasFar = this.far;
+    this.far =
+      usualMs !== undefined &&
+      (total >= FAR_COUNT || p99Ms >= LONG_MS) &&
+      p99Ms >= Math.max(FAR_MS, FAR_TIMES * usualMs);
+    // The hours before would hide it.
+    if (this.far && !wasFar) this.#window = noCounts();
+    for (let slot = 0; slot < SLOTS; slot++)
+      this.#window[slot] = (this.#window[slot] ?? 0) + (latest[slot] ?? 0);
     this.baseline.add(latest, elapsedMs, this.far);
   }
 
   summary(count: number, sizeBytes: number, requests: boolean): IoSummary {
-    const p50Ms = requests ? percentileMs(this.#window, 0.5) : undefined;
-    const p99Ms = requests ? percentileMs(this.#window, 0.99) : undefined;
+    const p50Ms = percentileMs(this.#window, 0.5);
+    const p99Ms = percentileMs(this.#window, 0.99);
     const baselineMs = this.baseline.p99Ms;
     return {
       count,
@@ -51,6 +59,7 @@ class Direction {
       ...(p50Ms !== undefined && { p50Ms }),
       ...(p99Ms !== undefined && { p99Ms }),
       ...(baselineMs !== undefined && { baselineMs }),
+      ...(!requests && p99Ms !== undefined && { ofMeans: true as const }),
     };
   }
 
@@ -71,6 +80,8 @@ export class DiskUse {
   readonly #reads = new Direction();
   readonly #writes = new Direction();
   #stats: DiskStats;
+  /** Of a device without requests: what the kernel counts stands for its histogram. */
+  readonly #means: BothCounts = [noCounts(), noCounts()];
   /** As of the last event. */
   #toldStats: DiskStats;
   #toldMs: number;
@@ -112,6 +123,18 @@ export class DiskUse {
     if (stats.inFlight === 0) this.queue = undefined;
   }
 
+  /**
+   * Of a device that makes no requests: all that completed since the last look took their mean, as far as the
+   * kernel tells (iostats, Documentation/admin-guide/iostats.rst). Call it before `look`.
+   */
+  means(stats: DiskStats, nowMs: number): void {
+    const before = this.#stats;
+    const [reads, writes] = this.#means;
+    addMean(reads, since(stats.reads, before.reads), since(stats.readMs, before.readMs));
+    addMean(writes, since(stats.writes, before.writes), since(stats.writeMs, before.writeMs));
+    this.latencies([Float64Array.from(reads), Float64Array.from(writes)], nowMs);
+  }
+
   latencies([reads, writes]: BothCounts, nowMs: number): void {
     const elapsedMs = nowMs - this.#lookedMs;
     this.#lookedMs = nowMs;
@@ -129,11 +152,12 @@ export class DiskUse {
 
   /** Worth telling of, or worth saying that it is no more. */
   worthTelling(nowMs: number, stalledFromMs: number): boolean {
-    const far =
-      completed(this.#stats) !== completed(this.#toldStats) && (this.#reads.far || this.#writes.far);
-    const wrong = far || this.oldestMs >= OLD_MS || this.stalledMs(nowMs) >= stalledFromMs;
-    const tell = wrong || this.#wrong;
-    this.#wrong = wrong;
+    const moved = completed(this.#stats) !== completed(this.#toldStats);
+    const far = this.#reads.far || this.#writes.far;
+    const wrong = (moved && far) || this.oldestMs >= OLD_MS || this.stalledMs(nowMs) >= stalledFromMs;
+    // Nothing has completed since: whether it is still far is not known yet.
+    const tell = wrong || (this.#wrong && (moved || !far));
+    if (tell) this.#wrong = wrong;
     return tell;
   }
 
@@ -161,6 +185,12 @@ export class DiskUse {
     this.#writes.told();
     return attrs;
   }
+}
+
+function addMean(counts: Counts, count: number, tookMs: number): void {
+  if (count === 0) return;
+  const slot = slotOf((tookMs / count) * 1e6);
+  counts[slot] = (counts[slot] ?? 0) + count;
 }
 
 function completed({ reads, writes, others }: DiskStats): number {

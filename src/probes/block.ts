@@ -29,6 +29,7 @@ import { devOf, requestAttrs, statusName, statusOf } from './block-records.js';
 import { type BothCounts, DiskUse } from './block-use.js';
 import { majorOf, minorOf } from './devices.js';
 import { type DiskStats, DiskStatsFile } from './diskstats.js';
+import { Passes } from './passes.js';
 import type { Probe, ProbeContext } from './probe.js';
 import { programChecks, type Without } from './program-checks.js';
 import { forEachRecord, u64 } from './records.js';
@@ -75,6 +76,7 @@ interface Running {
 
 export class BlockProbe implements Probe {
   readonly name = 'block';
+  readonly stats: Passes;
   readonly #context: ProbeContext;
   readonly #options: BlockProbeOptions;
   readonly #devices: BlockDevices;
@@ -88,10 +90,10 @@ export class BlockProbe implements Probe {
   #running: Running | undefined;
   #failure: string | undefined;
   #timer: Beat | undefined;
-  #lookFailures = 0;
 
   constructor(context: ProbeContext, options: Partial<BlockProbeOptions> = {}) {
     this.#context = context;
+    this.stats = new Passes('block devices', context.log);
     this.#options = { ...DEFAULTS, ...options };
     this.#devices = new BlockDevices(this.#options.sysDir, this.#options.procDir);
     this.#stats = new DiskStatsFile(`${this.#options.procDir}/diskstats`);
@@ -130,7 +132,12 @@ export class BlockProbe implements Probe {
   }
 
   checks(): readonly Check[] {
-    return programChecks('block', this.#running?.object, this.#failure, WITHOUT);
+    const programs = programChecks('block', this.#running?.object, this.#failure, WITHOUT);
+    return [...programs, ...this.stats.checks('block')];
+  }
+
+  lost(): Readonly<Record<string, number>> {
+    return { pass: this.stats.failures };
   }
 
   /**
@@ -139,21 +146,8 @@ export class BlockProbe implements Probe {
    * @returns whether a look was made.
    */
   pass(full: boolean): boolean {
-    if (this.#running === undefined) return false;
-    try {
-      this.#look(this.#running, full);
-      return true;
-    } catch (error) {
-      this.#lookFailures++;
-      // The first of each power of two: it may fail once a second.
-      if ((this.#lookFailures & (this.#lookFailures - 1)) === 0) {
-        this.#context.log.warn('look at block devices failed', {
-          error: messageOf(error),
-          count: this.#lookFailures,
-        });
-      }
-      return false;
-    }
+    const running = this.#running;
+    return running !== undefined && this.stats.run(() => this.#look(running, full));
   }
 
   #look(running: Running, full: boolean): void {
@@ -175,6 +169,7 @@ export class BlockProbe implements Probe {
     const { use, device } = known;
     const nowMs = clock.toEpochMs(clock.nowNs());
     const moved = use.moved(stats);
+    if (!device.requests && moved) use.means(stats, nowMs);
     use.look(stats, nowMs);
     if (device.requests && (moved || full))
       use.latencies(this.#latencies(running, stats.name, use.dev), nowMs);

@@ -13,8 +13,11 @@ export interface DiskStats {
   readonly minor: number;
   readonly reads: number;
   readonly readBytes: number;
+  /** What all of them took together, as of those below. */
+  readonly readMs: number;
   readonly writes: number;
   readonly writtenBytes: number;
+  readonly writeMs: number;
   /** Discards and flushes, where the kernel counts them. */
   readonly others: number;
   readonly inFlight: number;
@@ -40,8 +43,10 @@ export function parseDiskStats(text: string): DiskStats[] {
       minor: number(1),
       reads: number(3),
       readBytes: number(5) * SECTOR_BYTES,
+      readMs: number(6),
       writes: number(7),
       writtenBytes: number(9) * SECTOR_BYTES,
+      writeMs: number(10),
       others: number(14) + number(18),
       inFlight: number(11),
     };

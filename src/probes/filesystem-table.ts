@@ -6,7 +6,7 @@ import { fsId } from '../events/ids.js';
 import { printable } from '../util/text.js';
 import { isRemote, serverOf } from './filesystem-kinds.js';
 import { blocksUnder, majorOf, minorOf } from './filesystem-under.js';
-import { hasOption, type MountLine, optionOf } from './mountinfo.js';
+import { hasOption, type MountLine, mountHolding, optionOf } from './mountinfo.js';
 
 const MAX_PATH = 512;
 
@@ -146,7 +146,7 @@ function overlays(
     if (entry.fs.fsType !== 'overlay') continue;
     const line = mounted.get(dev)?.at[0]?.line;
     const upper = line === undefined ? undefined : optionOf(line.superOptions, 'upperdir');
-    const under = upper === undefined ? undefined : longestPrefix(node.lines, upper);
+    const under = upper === undefined ? undefined : mountHolding(node.lines, upper);
     const below = under === undefined ? undefined : entries.get(under.dev);
     if (below === undefined || below === entry) continue;
     entries.set(dev, { ...entry, fs: { ...entry.fs, under: [below.fs.id] } });
@@ -241,17 +241,6 @@ function becameReadOnly(old: Entry, now: Entry): boolean {
   if (now.superReadOnly) return true;
   for (const mount of old.writable) if (now.mounts.has(mount)) return true;
   return false;
-}
-
-function longestPrefix(lines: readonly MountLine[], path: string): MountLine | undefined {
-  let best: MountLine | undefined;
-  for (const line of lines) {
-    const at = line.mountPoint;
-    const inside = at === '/' || path === at || path.startsWith(`${at}/`);
-    // The later of two at the same place is on top.
-    if (inside && at.length >= (best?.mountPoint.length ?? 0)) best = line;
-  }
-  return best;
 }
 
 /** `0:45`, as mountinfo writes it. */

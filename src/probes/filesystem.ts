@@ -17,6 +17,7 @@ import { type AskSpace, type Space, SpaceWatch } from './filesystem-space.js';
 import { FileUsers } from './filesystem-users.js';
 import { devText, type Filesystem, type MountChanges, Mounts } from './mounts.js';
 import { NfsWatch } from './nfs.js';
+import { Passes } from './passes.js';
 import type { Probe, ProbeContext } from './probe.js';
 import { programChecks } from './program-checks.js';
 
@@ -31,14 +32,6 @@ const MAX_ASKED = 1_024;
 
 const WITHOUT = { users: 'who has files open on a failing device or a full filesystem is not known' };
 
-export interface FilesystemStats {
-  passes: number;
-  failures: number;
-  /** Time spent in passes, ms. */
-  spentMs: number;
-  filesystems: number;
-}
-
 export interface FilesystemOptions {
   /** statfs(2), for tests. */
   readonly ask?: AskSpace;
@@ -46,7 +39,9 @@ export interface FilesystemOptions {
 
 export class FilesystemProbe implements Probe {
   readonly name = 'filesystem';
-  readonly stats: FilesystemStats = { passes: 0, failures: 0, spentMs: 0, filesystems: 0 };
+  readonly stats: Passes;
+  /** Looks at who uses what. */
+  readonly #asks: Passes;
   readonly #context: ProbeContext;
   readonly #mounts: Mounts;
   readonly #space: SpaceWatch;
@@ -62,9 +57,12 @@ export class FilesystemProbe implements Probe {
   #nextMs = 0;
   /** What a pass takes, ms. */
   #usualMs = 0;
+  #filesystems = 0;
 
   constructor(context: ProbeContext, mounts: Mounts = new Mounts(), options: FilesystemOptions = {}) {
     this.#context = context;
+    this.stats = new Passes('mounts', context.log);
+    this.#asks = new Passes('files', context.log);
     this.#mounts = mounts;
     const told = (fs: Filesystem, space: Space): void => this.#spaceTold(fs, space);
     this.#space = new SpaceWatch(told, (fs) => mounts.pathOf(fs), options.ask);
@@ -103,7 +101,7 @@ export class FilesystemProbe implements Probe {
   checks(): readonly Check[] {
     if (!this.#running) return [{ status: 'off', name: 'probe filesystem', detail: 'not started' }];
     const { namespaces } = this.#mounts;
-    const detail = `${this.stats.filesystems} filesystems in ${namespaces} mount namespaces, ${this.#nfs.watched} on NFS`;
+    const detail = `${this.#filesystems} filesystems in ${namespaces} mount namespaces, ${this.#nfs.watched} on NFS`;
     const checks: Check[] = [{ status: 'ok', name: 'probe filesystem', detail }];
     const hung = this.#space.hung;
     if (hung.length > 0) {
@@ -118,7 +116,11 @@ export class FilesystemProbe implements Probe {
       checks.push({ status: 'degraded', name: 'probe filesystem/users', detail: known });
       break;
     }
-    return checks;
+    return [...checks, ...this.stats.checks('filesystem'), ...this.#asks.checks('filesystem')];
+  }
+
+  lost(): Readonly<Record<string, number>> {
+    return { pass: this.stats.failures, users: this.#asks.failures };
   }
 
   /**
@@ -129,45 +131,36 @@ export class FilesystemProbe implements Probe {
   pass(full: boolean): boolean {
     if (!this.#running) return false;
     const started = performance.now();
-    try {
-      const changes = this.#mounts.refresh(full, started);
-      this.#tell(changes);
-      for (const fs of this.#ext4.look()) this.#readOnly({ ...fs, readOnly: true });
-      for (const { fs, value, attrs } of this.#nfs.look(this.#mounts, this.#now(), full)) {
-        this.#context.sink({ ...this.#base(fs.id), type: 'storage.rpc', value, attrs });
-      }
-    } catch (error) {
-      this.stats.failures++;
-      this.#context.log.warn('pass over mounts failed', { error: messageOf(error) });
-      return false;
-    } finally {
-      const took = performance.now() - started;
-      this.stats.passes++;
-      this.stats.spentMs += took;
-      // One that found much to tell, or was held up, says nothing of the next ones.
-      if (!full) this.#usualMs += (Math.min(took, 10 * this.#usualMs + 0.1) - this.#usualMs) / 8;
-      // Half a period early, so that the timer's next call counts.
-      this.#nextMs = started + Math.min(MAX_PASS_MS, this.#usualMs / MAX_SHARE) - PASS_MS / 2;
-    }
-    return true;
+    const done = this.stats.run(() => this.#pass(full, started));
+    const took = performance.now() - started;
+    // One that found much to tell, or was held up, says nothing of the next ones.
+    if (!full) this.#usualMs += (Math.min(took, 10 * this.#usualMs + 0.1) - this.#usualMs) / 8;
+    // Half a period early, so that the timer's next call counts.
+    this.#nextMs = started + Math.min(MAX_PASS_MS, this.#usualMs / MAX_SHARE) - PASS_MS / 2;
+    return done;
+  }
+
+  #pass(full: boolean, nowMs: number): void {
+    this.#tell(this.#mounts.refresh(full, nowMs));
+    for (const fs of this.#ext4.look()) this.#readOnly({ ...fs, readOnly: true });
+    for (const { fs, value, attrs } of this.#nfs.look(this.#mounts, this.#now(), full))
+      this.#context.sink({ ...this.#base(fs.id), type: 'storage.rpc', value, attrs });
   }
 
   /** Something is wrong with a filesystem or device: tells who uses it. */
   trouble(entity: string): void {
-    if (this.#users === undefined) return;
+    const users = this.#users;
+    if (users === undefined) return;
     const nowMs = performance.now();
     if (nowMs - (this.#askedMs.get(entity) ?? Number.NEGATIVE_INFINITY) < USERS_MS) return;
     if (this.#askedMs.size >= MAX_ASKED) this.#askedMs.clear();
     this.#askedMs.set(entity, nowMs);
-    try {
-      const users = this.#users.of(entity);
-      if (users === undefined) return;
-      const { holders, count } = users;
+    this.#asks.run(() => {
+      const found = users.of(entity);
+      if (found === undefined) return;
+      const { holders, count } = found;
       this.#context.sink({ ...this.#base(entity), type: 'storage.users', value: count, attrs: { holders } });
-    } catch (error) {
-      this.stats.failures++;
-      this.#context.log.warn('pass over files failed', { error: messageOf(error) });
-    }
+    });
   }
 
   #tell({ found, gone, readOnly }: MountChanges): void {
@@ -183,7 +176,7 @@ export class FilesystemProbe implements Probe {
     }
     for (const fs of readOnly) this.#readOnly(fs);
     if (found.length + gone.length > 0)
-      this.stats.filesystems = this.#mounts.all().filter((fs) => !isPseudo(fs.fsType)).length;
+      this.#filesystems = this.#mounts.all().filter((fs) => !isPseudo(fs.fsType)).length;
   }
 
   #readOnly(fs: Filesystem): void {

@@ -14,6 +14,7 @@ import { cgroupVersions, groupPath } from './host-cgroups.js';
 import { availableBytes, readMemoryUse } from './host-memory.js';
 import { readGroups } from './host-records.js';
 import { LimitWindows } from './host-windows.js';
+import { Passes } from './passes.js';
 import { Pressure, worstOf } from './pressure.js';
 import type { Probe, ProbeContext } from './probe.js';
 import { programChecks } from './program-checks.js';
@@ -40,13 +41,6 @@ export interface HostOptions {
   readonly pressureDirectory?: string;
 }
 
-export interface HostStats {
-  passes: number;
-  failures: number;
-  /** Time spent in passes, ms. */
-  spentMs: number;
-}
-
 interface Running {
   readonly object: LoadedObject;
   readonly groups: BpfIterator | undefined;
@@ -56,7 +50,7 @@ interface Running {
 
 export class HostProbe implements Probe {
   readonly name = 'host';
-  readonly stats: HostStats = { passes: 0, failures: 0, spentMs: 0 };
+  readonly stats: Passes;
   readonly #context: ProbeContext;
   readonly #pressure: Pressure;
   readonly #windows = new LimitWindows(groupPath);
@@ -73,6 +67,7 @@ export class HostProbe implements Probe {
 
   constructor(context: ProbeContext, options: HostOptions = {}) {
     this.#context = context;
+    this.stats = new Passes('the host', context.log);
     this.#pressure = new Pressure(options.pressureDirectory);
   }
 
@@ -109,19 +104,7 @@ export class HostProbe implements Probe {
    * @returns whether a pass was made.
    */
   pass(full: boolean): boolean {
-    if (!this.#started) return false;
-    const started = performance.now();
-    try {
-      this.#pass(full);
-    } catch (error) {
-      this.stats.failures++;
-      this.#context.log.warn('pass over the host failed', { error: messageOf(error) });
-      return false;
-    } finally {
-      this.stats.passes++;
-      this.stats.spentMs += performance.now() - started;
-    }
-    return true;
+    return this.#started && this.stats.run(() => this.#pass(full));
   }
 
   checks(): readonly Check[] {
@@ -134,7 +117,11 @@ export class HostProbe implements Probe {
       name: 'probe host/pressure',
       detail: missing ?? 'cpu, io, memory',
     });
-    return checks;
+    return [...checks, ...this.stats.checks('host')];
+  }
+
+  lost(): Readonly<Record<string, number>> {
+    return { pass: this.stats.failures };
   }
 
   #pass(full: boolean): void {

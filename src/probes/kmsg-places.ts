@@ -6,6 +6,7 @@ import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { basename } from 'node:path';
 import { blockId, fsId, peerId } from '../events/ids.js';
 import { Devices } from './devices.js';
+import { parseDevice, parseMountinfo } from './mountinfo.js';
 
 export interface MountedOn {
   /** `fs:/data` */
@@ -21,11 +22,16 @@ export interface PlacesOptions {
 }
 
 interface Mount extends MountedOn {
-  readonly dev: string;
+  readonly dev: number;
   readonly source: string;
   readonly options: string;
 }
 
+/** Where devices hang is read once for all lines of a flood. */
+const BEHIND_MS = 10_000;
+const MAX_BEHIND = 32;
+/** Of a link in /sys/class/block. */
+const PARTITION = /\/block\/[^/]+\/|\/(nvme\d{1,6}n\d{1,6})\/\1p\d{1,6}$/;
 /** A mount table is read once for all lines of a burst. */
 const MOUNTS_MS = 1_000;
 /** Kernel names of devices: no slash, nothing that could leave a folder. */
@@ -39,6 +45,9 @@ export class Places {
   readonly #devices: Devices;
   /** Of a controller, as last seen: when it dies its block devices are gone before its last line comes. */
   readonly #nvme = new Map<string, string>();
+  /** Disks and network adapters, and where in /sys they hang: also of those that have just been torn out. */
+  readonly #hangs = new Map<string, string>();
+  #lookedAt = Number.NEGATIVE_INFINITY;
   #mounts: readonly Mount[] = [];
   #mountsAt = Number.NEGATIVE_INFINITY;
 
@@ -48,6 +57,7 @@ export class Places {
     this.#fsOf = options.fsOf;
     this.#devices = new Devices(this.#procDir, this.#sysDir);
     for (const controller of this.#list('class/nvme')) this.nvme(controller);
+    this.#look();
   }
 
   block(name: string): string | undefined {
@@ -108,6 +118,29 @@ export class Places {
     return this.#nvme.get(controller) ?? `dev:${controller}`;
   }
 
+  /** The disks and network adapters that are reached through a PCI device: its own, and of a port those below it. */
+  behind(pci: string): readonly string[] {
+    if (performance.now() - this.#lookedAt >= BEHIND_MS) this.#look();
+    const found = [...this.#hangs].filter(([, at]) => at.includes(`/${pci}/`)).map(([id]) => id);
+    return [...new Set(found)].slice(0, MAX_BEHIND);
+  }
+
+  #look(): void {
+    this.#lookedAt = performance.now();
+    const hangs = (kind: string, idOf: (name: string) => string | undefined): void => {
+      for (const name of this.#list(`class/${kind}`)) {
+        const at = this.#link(`class/${kind}/${name}`);
+        const id = at?.includes('/pci') === true && !PARTITION.test(at) ? idOf(name) : undefined;
+        if (at !== undefined && id !== undefined) this.#hangs.set(id, at);
+      }
+    };
+    hangs('block', (name) => this.block(name));
+    // With multipath the disk itself hangs from no device.
+    hangs('nvme', (name) => this.nvme(name));
+    hangs('net', (name) => (NAME.test(name) ? `net:${name}` : undefined));
+    hangs('infiniband', (name) => (NAME.test(name) ? `rdma:${name}/1` : undefined));
+  }
+
   /** The disk behind an ATA port (`ata3`). */
   ata(port: string): string {
     for (const name of this.#list('class/block')) {
@@ -132,7 +165,7 @@ export class Places {
   }
 
   #mounted(name: string): MountedOn | undefined {
-    const dev = this.#text(`class/block/${name.replaceAll('/', '!')}/dev`);
+    const dev = parseDevice(this.#text(`class/block/${name.replaceAll('/', '!')}/dev`) ?? '');
     // btrfs mounts have a number of their own: the source tells.
     return this.#table().find((mount) => mount.dev === dev || mount.source === `/dev/${name}`);
   }
@@ -193,38 +226,19 @@ export function pciOf(said: string | undefined): string | undefined {
   return PCI.test(address) ? address : undefined;
 }
 
-/** Lines of mountinfo: `36 35 8:1 / /data rw,noatime shared:1 - ext4 /dev/sda1 rw,errors=remount-ro` */
 function mountsOf(text: string): readonly Mount[] {
-  const mounts: Mount[] = [];
-  const seen = new Set<string>();
-  for (const line of text.split('\n')) {
-    const fields = line.split(' ');
-    const dash = fields.indexOf('-', 6);
-    const [, , dev, , at] = fields;
-    const [fsType, source, options] = fields.slice(dash + 1);
-    if (dash === -1 || dev === undefined || at === undefined || fsType === undefined) continue;
-    const mount = {
-      dev,
-      entity: fsId(decoded(at)),
-      fsType,
-      source: basenameOfDevice(decoded(source ?? '')),
-      options: options ?? '',
-    };
+  const mounts = new Map<string, Mount>();
+  for (const { dev, mountPoint, fsType, source, superOptions } of parseMountinfo(text)) {
+    const device = deviceName(source);
+    const key = `${dev} ${device}`;
     // A bind mount is the same filesystem once more: the whole of it is listed first as a rule.
-    const key = `${dev} ${mount.source}`;
-    if (seen.has(key)) continue;
-    seen.add(key);
-    mounts.push(mount);
+    if (mounts.has(key)) continue;
+    mounts.set(key, { dev, entity: fsId(mountPoint), fsType, source: device, options: superOptions });
   }
-  return mounts;
+  return [...mounts.values()];
 }
 
 /** `/dev/mapper/vg-data` is a link that only /dev knows; other device paths stay as they are. */
-function basenameOfDevice(source: string): string {
+function deviceName(source: string): string {
   return source.startsWith('/dev/') ? `/dev/${basename(source)}` : source;
-}
-
-/** Space, tab, newline and backslash are octal in mountinfo. */
-function decoded(path: string): string {
-  return path.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
 }

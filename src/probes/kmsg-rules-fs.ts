@@ -30,7 +30,7 @@ export const FILESYSTEM_RULES: readonly Rule[] = [
   // fs/ext4/page-io.c, ext4_end_bio(). Other warnings are hints.
   {
     pattern: /^EXT4-fs warning \(device ([^)]{1,64})\): ext4_end_bio:\d+: I\/O error/,
-    find: ([, name], places) => filesystem(places, name, 'ext4', 'io-error'),
+    find: ([, name], places) => filesystem(places, name, 'ext4', 'io-error', 'write'),
   },
   // fs/jbd2/journal.c, jbd2_journal_abort(); the name is `sda1-8`: device and inode of the journal.
   {
@@ -41,7 +41,7 @@ export const FILESYSTEM_RULES: readonly Rule[] = [
   {
     pattern:
       /^JBD2: (?:Detected IO errors while flushing file data on|I\/O error when updating journal superblock for) ([^ ]{1,64}?)(?:-\d+)?\.?$/,
-    find: ([, name], places) => filesystem(places, name, '', 'io-error'),
+    find: ([, name], places) => filesystem(places, name, '', 'io-error', 'write'),
   },
   // fs/xfs/xfs_fsops.c, xfs_do_force_shutdown().
   {
@@ -54,6 +54,11 @@ export const FILESYSTEM_RULES: readonly Rule[] = [
     pattern:
       /^XFS \(([^)]{1,64})\): (?:metadata I\/O error in "|writeback error on |Failing async write on buffer)/,
     find: ([, name], places) => filesystem(places, name, 'xfs', 'io-error'),
+  },
+  // fs/iomap/buffered-io.c, iomap_finish_ioend() since 5.5: XFS and others that lost what a program had written.
+  {
+    pattern: /^([A-Za-z][^ :]{1,63}): writeback error on inode \d{1,20}, offset -?\d{1,20}, sector \d{1,20}$/,
+    find: ([, name], places) => filesystem(places, name, '', 'io-error', 'write'),
   },
   // fs/xfs/xfs_error.c, xfs_error_report(), xfs_buf_corruption_error(), xfs_inode_verifier_error().
   {
@@ -79,8 +84,16 @@ export const FILESYSTEM_RULES: readonly Rule[] = [
   },
   // fs/buffer.c, buffer_io_error(); the device may be a disk without a filesystem.
   {
-    pattern: /^Buffer I\/O error on dev ([^ ,]{1,64}), logical block \d+/,
-    find: ([, name], places) => filesystem(places, name, '', 'io-error'),
+    pattern:
+      /^Buffer I\/O error on dev ([^ ,]{1,64}), logical block \d{1,20}(?:, (?:lost )?(?:async|sync) page (read|write))?/,
+    find: ([, name, op], places) =>
+      filesystem(places, name, '', 'io-error', op === 'read' || op === 'write' ? op : undefined),
+  },
+  // drivers/md/raid1.c, raid1_read_request(); raid10.c: no member is left that has it, and the reader gets an error.
+  {
+    pattern:
+      /^md\/raid10?:(md[^: ]{0,32}): (?:[^: ]{1,64}: )?unrecoverable I\/O (?:read )?error for block \d/,
+    find: ([, name], places) => filesystem(places, name, '', 'io-error', 'read'),
   },
   // net/sunrpc/clnt.c, rpc_check_timeout() and call_decode(); fs/lockd/clntproc.c says the same.
   {
@@ -100,8 +113,16 @@ function filesystem(
   name: string | undefined,
   fsType: string,
   kind: Class,
+  op?: FilesystemErrorAttrs['op'],
 ): Found | undefined {
   const mounted = name === undefined ? undefined : places.filesystem(name);
   if (mounted === undefined) return undefined;
-  return { type: 'error.fs', entity: mounted.entity, class: kind, fsType: fsType || mounted.fsType };
+  const { entity } = mounted;
+  return {
+    type: 'error.fs',
+    entity,
+    class: kind,
+    fsType: fsType || mounted.fsType,
+    ...(op !== undefined && { op }),
+  };
 }

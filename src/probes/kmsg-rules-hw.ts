@@ -1,6 +1,7 @@
 /** CPUs, memory, PCIe, heat. See kmsg-rules.ts for what a pattern must keep to. */
 import type { HardwareErrorAttrs } from '../events/host.js';
-import { pciOf } from './kmsg-places.js';
+import { processId } from '../events/ids.js';
+import { type Places, pciOf } from './kmsg-places.js';
 import type { Found, Rule } from './kmsg-rules.js';
 
 type Severity = HardwareErrorAttrs['severity'];
@@ -38,9 +39,20 @@ export const HARDWARE_RULES: readonly Rule[] = [
     pattern: /^(?:\{\d{1,9}\})?\[Hardware Error\]: event severity: (corrected|recoverable|fatal|info)/,
     find: ([, what = '']) => hardware('node', 'mce', GHES[what] ?? 'warning'),
   },
-  // mm/memory-failure.c, action_result(): a page was lost to the hardware.
+  // mm/memory-failure.c, kill_proc() and kill_procs(): a page was lost to the hardware, and who used it dies for it.
   {
-    pattern: /^Memory failure: 0x[0-9a-f]{1,16}: (?:recovery action for|Killing |Sending SIGBUS to )/,
+    pattern:
+      /^Memory failure: 0x[0-9a-f]{1,16}: (?:Sending SIGBUS to|[Ff]orcibly killing) .{0,15}:(\d{1,7}) (?:due to hardware memory corruption|because of failure to unmap corrupted page)/s,
+    find: ([, pid]) => hardware('node', 'mce', 'uncorrected', [processId(Number(pid))]),
+  },
+  // arch/x86/mm/fault.c, do_sigbus(): somebody touched such a page later.
+  {
+    pattern: /^MCE: Killing .{0,15}:(\d{1,7}) due to hardware memory corruption fault at [0-9a-f]{1,16}\s?$/s,
+    find: ([, pid]) => hardware('node', 'mce', 'uncorrected', [processId(Number(pid))]),
+  },
+  // mm/memory-failure.c, action_result().
+  {
+    pattern: /^Memory failure: 0x[0-9a-f]{1,16}: recovery action for/,
     find: () => hardware('node', 'mce', 'uncorrected'),
   },
   // drivers/edac/edac_mc.c, edac_ce_error() and edac_ue_error().
@@ -55,13 +67,14 @@ export const HARDWARE_RULES: readonly Rule[] = [
     device: true,
     pattern:
       /^[^ ]{1,64} [0-9a-f:.]{7,16}: (?:AER: )?(?:PCIe|CXL) Bus Error: severity=(Correct(?:ed|able)|Uncorrect(?:ed|able) \((?:Non-Fatal|Fatal)\)|[A-Za-z]{1,16})/,
-    find: ([, severity = ''], _, { device }) => {
+    find: ([, severity = ''], places, { device }) => {
       const pci = pciOf(device);
       if (pci === undefined) return undefined;
       return hardware(
         `pci:${pci}`,
         'aer',
         severity.startsWith('Correct') ? 'corrected' : severity.endsWith('(Fatal)') ? 'fatal' : 'uncorrected',
+        places.behind(pci),
       );
     },
   },
@@ -69,13 +82,13 @@ export const HARDWARE_RULES: readonly Rule[] = [
   {
     device: true,
     pattern: /^pcieport [0-9a-f:.]{7,16}: DPC: containment event/,
-    find: (_match, _places, { device }) => ofPci(device, 'aer', 'fatal'),
+    find: (_match, places, { device }) => ofPci(places, device, 'aer', 'fatal'),
   },
   // drivers/pci/hotplug/pciehp_ctrl.c: a device fell off the bus.
   {
     device: true,
     pattern: /^pcieport [0-9a-f:.]{7,16}: pciehp: Slot\([^)]{1,32}\): (?:Link Down|Card not present)/,
-    find: (_match, _places, { device }) => ofPci(device, 'other', 'fatal'),
+    find: (_match, places, { device }) => ofPci(places, device, 'other', 'fatal'),
   },
   // drivers/thermal/intel/therm_throt.c; arch/x86/kernel/cpu/mce/therm_throt.c before 5.12.
   {
@@ -114,15 +127,22 @@ export const HARDWARE_RULES: readonly Rule[] = [
   },
 ];
 
-function ofPci(device: string | undefined, kind: 'aer' | 'other', severity: Severity): Found | undefined {
+/** About a device and all that is reached through it. */
+function ofPci(
+  places: Places,
+  device: string | undefined,
+  kind: 'aer' | 'other',
+  severity: Severity,
+): Found | undefined {
   const pci = pciOf(device);
-  return pci === undefined ? undefined : hardware(`pci:${pci}`, kind, severity);
+  return pci === undefined ? undefined : hardware(`pci:${pci}`, kind, severity, places.behind(pci));
 }
 
 function hardware(
   entity: string | undefined,
   kind: HardwareErrorAttrs['class'],
   severity: Severity,
+  about: readonly string[] = [],
 ): Found | undefined {
-  return entity === undefined ? undefined : { type: 'error.hw', entity, class: kind, severity };
+  return entity === undefined ? undefined : { type: 'error.hw', entity, class: kind, severity, about };
 }

@@ -102,6 +102,34 @@ export const STORAGE_RULES: readonly Rule[] = [
     pattern: /^md\/raid\d{0,2}:(md[^: ]{0,32}): Cannot continue operation/,
     find: ([, array = ''], places) => hardware(places.block(array), 'md', 'fatal'),
   },
+  // drivers/md/raid1.c, fix_read_error(); raid10.c, raid5.c: written anew from another member.
+  {
+    pattern:
+      /^md\/raid\d{0,2}:(md[^: ]{0,32}): read error corrected \(\d{1,20} sectors at \d{1,20} on ([^ )]{1,64})\)/,
+    find: ([, array = '', member = ''], places) => {
+      const about = places.block(array);
+      return hardware(places.block(member), 'md', 'corrected', about === undefined ? [] : [about]);
+    },
+  },
+  // drivers/md/dm-mpath.c, fail_path(): what goes on by other paths. Both are told by number.
+  {
+    pattern: /^device-mapper: multipath: (\d{1,9}:\d{1,9}): Failing path (\d{1,9}:\d{1,9})\.$/,
+    find: ([, above = '', path = ''], places) => {
+      const about = places.device(`b${above}`);
+      return hardware(places.device(`b${path}`), 'other', 'uncorrected', about === undefined ? [] : [about]);
+    },
+  },
+  // drivers/md/dm-thin.c, notify_of_pool_mode_change(): writes fail from now on, or soon will.
+  {
+    pattern:
+      /^device-mapper: thin: (\d{1,9}:\d{1,9}): switching pool to (?:out-of-data-space|read-only|fail)\b/,
+    find: ([, pool = ''], places) => hardware(places.device(`b${pool}`), 'other', 'fatal'),
+  },
+  // drivers/md/dm-verity-target.c, verity_handle_err(): the number is that of the data device.
+  {
+    pattern: /^device-mapper: verity: (\d{1,9}:\d{1,9}): (?:data|metadata) block \d{1,20} is corrupted$/,
+    find: ([, data = ''], places) => hardware(places.device(`b${data}`), 'other', 'uncorrected'),
+  },
 ];
 
 function classOf(name: string): HardwareErrorAttrs['class'] {

@@ -40,6 +40,7 @@ export type Found =
       readonly entity: string;
       readonly class: FilesystemErrorAttrs['class'];
       readonly fsType: string;
+      readonly op?: FilesystemErrorAttrs['op'];
     }
   | { readonly type: 'topo.link'; readonly entity: string; readonly up: boolean; readonly driver?: string }
   | {

@@ -55,7 +55,7 @@ export interface KmsgStats {
 }
 
 /** Lines that were not looked at, by reason. */
-export interface KmsgLosses {
+export type KmsgLosses = {
   /** The ring went round before they were read. */
   readonly overwritten: number;
   readonly malformed: number;
@@ -63,7 +63,7 @@ export interface KmsgLosses {
   readonly rate: number;
   /** Reads that failed. */
   readonly failed: number;
-}
+};
 
 export class KmsgProbe implements Probe {
   readonly name = 'kmsg';
@@ -276,7 +276,16 @@ function eventOf(found: Found, ts: number, message: string): Event {
       };
     }
     case 'error.fs':
-      return { ...common, type: 'error.fs', attrs: { class: found.class, fsType: found.fsType, message } };
+      return {
+        ...common,
+        type: 'error.fs',
+        attrs: {
+          class: found.class,
+          fsType: found.fsType,
+          ...(found.op !== undefined && { op: found.op }),
+          message,
+        },
+      };
     case 'topo.link': {
       const attrs = { message, ...(found.driver !== undefined && { driver: found.driver }) };
       return { ...common, type: found.up ? 'topo.link_up' : 'topo.link_down', attrs };

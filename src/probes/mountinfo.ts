@@ -56,6 +56,18 @@ export function parseMountLine(line: string): MountLine | undefined {
   };
 }
 
+/** The mount that holds a path, by name alone: the path itself may be on something that hangs. */
+export function mountHolding(lines: readonly MountLine[], path: string): MountLine | undefined {
+  let best: MountLine | undefined;
+  for (const line of lines) {
+    const at = line.mountPoint;
+    const inside = at === '/' || path === at || path.startsWith(`${at}/`);
+    // The later of two at the same place is on top.
+    if (inside && at.length >= (best?.mountPoint.length ?? 0)) best = line;
+  }
+  return best;
+}
+
 /** `98:0` → major << 20 | minor. */
 export function parseDevice(text: string): number | undefined {
   const colon = text.indexOf(':');

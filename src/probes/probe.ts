@@ -17,6 +17,8 @@ export interface Probe {
   stop(): void | Promise<void>;
   /** What works and what was taken away, for `xctl doctor`. */
   checks(): readonly Check[];
+  /** What it could not see, by reason; each reason also at 0. A subprocess's are told apart (SubprocessTotals). */
+  lost?(): Readonly<Record<string, number>>;
   /** Called after the rings were drained: gives out what was held back to keep events in order. */
   settle?(): void;
 }

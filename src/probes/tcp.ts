@@ -15,6 +15,7 @@ import type { Check } from '../util/check.js';
 import { messageOf } from '../util/errors.js';
 import { tcpAttrs } from './flow-attrs.js';
 import type { FlowTable } from './flow-table.js';
+import { Passes } from './passes.js';
 import type { Probe, ProbeContext } from './probe.js';
 import { forEachRecord, u64 } from './records.js';
 import { tcpChecks } from './tcp-checks.js';
@@ -56,10 +57,12 @@ export class TcpProbe implements Probe {
   readonly #found: { readonly view: DataView; readonly at: number }[] = [];
   #lastTroubleMs = 0;
   #lastPassMs = 0;
+  readonly #passes: Passes;
 
   /** @param flows shared with the other probes that report flows, so that ids agree. */
   constructor(context: ProbeContext, flows: FlowTable, options: TcpProbeOptions = DEFAULTS) {
     this.#context = context;
+    this.#passes = new Passes('TCP sockets', context.log);
     this.#flows = flows;
     this.#options = options;
   }
@@ -86,9 +89,17 @@ export class TcpProbe implements Probe {
 
   /**
    * One pass over all sockets now: recoveries, closed windows and held-back updates as events.
-   * @returns records found.
+   * @returns records found; 0 also when it fails, which is counted.
    */
   pass(): number {
+    let found = 0;
+    this.#passes.run(() => {
+      found = this.#pass();
+    });
+    return found;
+  }
+
+  #pass(): number {
     const iterator = this.#object?.iterator('flush');
     if (iterator === undefined) return 0;
     this.#lastPassMs = Date.now();
@@ -100,7 +111,11 @@ export class TcpProbe implements Probe {
   }
 
   checks(): readonly Check[] {
-    return tcpChecks(this.#object, this.#failure);
+    return [...tcpChecks(this.#object, this.#failure), ...this.#passes.checks('tcp')];
+  }
+
+  lost(): Readonly<Record<string, number>> {
+    return { pass: this.#passes.failures };
   }
 
   async #load(): Promise<LoadedObject> {
@@ -119,11 +134,7 @@ export class TcpProbe implements Probe {
     const now = Date.now();
     const troubled = now - this.#lastTroubleMs < TROUBLE_MEMORY_MS;
     if (!troubled && now - this.#lastPassMs < this.#options.quietPassMs) return;
-    try {
-      this.pass();
-    } catch (error) {
-      this.#context.log.warn('pass over TCP sockets failed', { error: messageOf(error) });
-    }
+    this.pass();
   }
 
   #fromRing(view: DataView, at: number, kind: number): void {

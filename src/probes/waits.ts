@@ -12,6 +12,7 @@ import { messageOf } from '../util/errors.js';
 import { Devices } from './devices.js';
 import { readLocks } from './file-locks.js';
 import type { FlowTable } from './flow-table.js';
+import { Passes } from './passes.js';
 import type { Probe, ProbeContext } from './probe.js';
 import { programChecks } from './program-checks.js';
 import { type WaitEventContext, waitEvent } from './wait-events.js';
@@ -28,14 +29,6 @@ const WITHOUT = {
   holders: 'nobody is known to hold a pipe, a unix socket or the other end of a local connection',
 };
 
-export interface WaitsStats {
-  passes: number;
-  failures: number;
-  /** Time spent in passes, ms. */
-  spentMs: number;
-  threads: number;
-}
-
 interface Running {
   readonly object: LoadedObject;
   readonly threads: BpfIterator;
@@ -45,7 +38,7 @@ interface Running {
 
 export class WaitsProbe implements Probe {
   readonly name = 'waits';
-  readonly stats: WaitsStats = { passes: 0, failures: 0, spentMs: 0, threads: 0 };
+  readonly stats: Passes;
   readonly #context: ProbeContext;
   readonly #events: WaitEventContext;
   readonly #key = new Uint8Array(4);
@@ -59,6 +52,7 @@ export class WaitsProbe implements Probe {
 
   constructor(context: ProbeContext, flows: FlowTable, devices: Devices = new Devices()) {
     this.#context = context;
+    this.stats = new Passes('threads', context.log);
     this.#events = { clock: context.clock, flows, devices };
   }
 
@@ -87,7 +81,12 @@ export class WaitsProbe implements Probe {
   }
 
   checks(): readonly Check[] {
-    return programChecks('waits', this.#running?.object, this.#failure, WITHOUT);
+    const programs = programChecks('waits', this.#running?.object, this.#failure, WITHOUT);
+    return [...programs, ...this.stats.checks('waits')];
+  }
+
+  lost(): Readonly<Record<string, number>> {
+    return { pass: this.stats.failures };
   }
 
   /**
@@ -96,19 +95,8 @@ export class WaitsProbe implements Probe {
    * @returns whether a pass was made.
    */
   pass(full: boolean): boolean {
-    if (this.#running === undefined) return false;
-    const started = performance.now();
-    try {
-      this.#pass(this.#running, full);
-    } catch (error) {
-      this.stats.failures++;
-      this.#context.log.warn('pass over threads failed', { error: messageOf(error) });
-      return false;
-    } finally {
-      this.stats.passes++;
-      this.stats.spentMs += performance.now() - started;
-    }
-    return true;
+    const running = this.#running;
+    return running !== undefined && this.stats.run(() => this.#pass(running, full));
   }
 
   #pass(running: Running, full: boolean): void {
@@ -125,7 +113,6 @@ export class WaitsProbe implements Probe {
     const pass = readThreadPass(view);
     checkOwners(pass);
     this.#remember(pass);
-    this.stats.threads = pass.pids.size;
 
     const wanted = new Wanted();
     const locked = new Set<string>();

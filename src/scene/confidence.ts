@@ -25,6 +25,9 @@ export const CONFIDENCE = {
   diskWait: 0.8,
   deviceGone: 0.95,
   ioError: 0.93,
+  /** By the kernel log, which does not say whose it was: of the only user, and of one of several. */
+  loggedError: 0.8,
+  loggedAmongOthers: 0.5,
   /** A request seen in flight for a second and more. */
   stuckRequest: 0.93,
   /** Far slower than it used to be; slow, by what is not known to be unusual. */
@@ -37,7 +40,12 @@ export const CONFIDENCE = {
   cpuStarved: 0.88,
   memoryLimit: 0.88,
   memoryPressure: 0.75,
+  /** A soft lockup names the thread; a stall only its CPU. */
   kernelLockup: 0.9,
+  kernelStall: 0.8,
+  /** It hangs, surely; for whom is not known. */
+  hungTask: 0.8,
+  memoryFailure: 0.97,
   /** The only holder of the other end sleeps. */
   peerSleeps: 0.75,
   /** … waits for something that is not known. */

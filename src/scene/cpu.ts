@@ -1,14 +1,12 @@
 /** A process that wants to run and may not: others have the CPU, or its cgroup's limit is used up. */
-import type { CgroupNode, GraphNode, ProcessNode, Thread } from '../graph/model.js';
+import type { ProcessNode, Thread } from '../graph/model.js';
 import type { StateGraph } from '../graph/state-graph.js';
 import { CONFIDENCE } from './confidence.js';
-import type { Fault, Link, Outcome } from './finding.js';
+import type { Fault, Outcome } from './finding.js';
 import { waitFact } from './finding.js';
-import { duration, who } from './words.js';
+import { blocked, type Ties } from './links.js';
+import { cgroupOf, duration, who } from './words.js';
 
-/** Runnable without a CPU for this share of the time, and for this part of what it wanted: starved. */
-const STARVED_SHARE = 0.4;
-const STARVED_PART = 0.35;
 /** Throttled in this part of its periods, and for this share of the time. */
 const THROTTLED_PERIODS = 0.25;
 const THROTTLED_SHARE = 0.1;
@@ -20,21 +18,28 @@ const NAMED = 3;
 
 type FaultOutcome = Extract<Outcome, { kind: 'fault' }>;
 
-export function cpuFault(graph: StateGraph, process: ProcessNode): FaultOutcome | undefined {
-  return throttled(graph, process) ?? starved(graph, process);
+export function cpuFault(
+  graph: StateGraph,
+  process: ProcessNode,
+  cgroups: Ties['cgroups'],
+): FaultOutcome | undefined {
+  return throttled(graph, process, cgroups) ?? starved(graph, process);
 }
 
-function throttled(graph: StateGraph, process: ProcessNode): FaultOutcome | undefined {
-  for (const edge of process.out) {
-    if (edge.kind !== 'BlockedBy' || edge.to.type !== 'cgroup') continue;
-    const { throttle } = edge.to;
+function throttled(
+  graph: StateGraph,
+  process: ProcessNode,
+  cgroups: Ties['cgroups'],
+): FaultOutcome | undefined {
+  for (const cgroup of cgroups) {
+    const { throttle } = cgroup;
     if (throttle === undefined || graph.now - throttle.fact.ts > THROTTLE_MEMORY_MS) continue;
     const { periods, throttledPeriods, throttledMs, windowMs, quotaMs, periodMs } = throttle.attrs;
     if (throttledPeriods < THROTTLED_PERIODS * periods || throttledMs < THROTTLED_SHARE * windowMs) continue;
     // A member that sleeps anyway is not held back.
     if (process.delayShare < THROTTLED_SHARE && !wantsToRun(process)) continue;
     const fault: Fault = {
-      node: edge.to,
+      node: cgroup,
       scene: 'ProcessBlocked',
       subScene: 'CpuThrottled',
       summary:
@@ -44,20 +49,20 @@ function throttled(graph: StateGraph, process: ProcessNode): FaultOutcome | unde
       began: throttle.since,
       facts: [throttle.fact],
       recommendations: [
-        `Raise the CPU limit of ${nameOf(edge.to, process)} (cpu.max; in Kubernetes resources.limits.cpu)`,
+        `Raise the CPU limit of ${cgroupOf(process, cgroup)} (cpu.max; in Kubernetes resources.limits.cpu)`,
       ],
       strength: 'hard',
       ails: 'quota',
     };
-    const link = blocked(process, edge.to, throttle.since, 'its CPU limit holds it back', [throttle.fact]);
+    const link = blocked(process, cgroup, throttle.since, 'its CPU limit holds it back', [throttle.fact]);
     return { kind: 'fault', fault, links: [link] };
   }
   return undefined;
 }
 
 function starved(graph: StateGraph, process: ProcessNode): FaultOutcome | undefined {
-  const { delayShare, cpuShare } = process;
-  if (delayShare < STARVED_SHARE || delayShare < STARVED_PART * (delayShare + cpuShare)) return undefined;
+  const { delayShare, cpuShare, starvedTs: began } = process;
+  if (began === undefined) return undefined;
   const thread = mostStarved(process);
   if (thread === undefined) return undefined;
   const rivals = rivalsOf(graph, thread);
@@ -67,7 +72,6 @@ function starved(graph: StateGraph, process: ProcessNode): FaultOutcome | undefi
     first !== undefined && first.process !== process && first.share >= DOMINANT * total ? first : undefined;
   const own = first?.process === process && first.share >= DOMINANT * total;
   const names = rivals.slice(0, NAMED).map((rival) => `${who(rival.process)} ${percent(rival.share)}`);
-  const began = graph.now - 1_000;
   const summary =
     `it waits for a CPU ${percent(Math.min(1, delayShare))} of the time and gets ${percent(cpuShare)} of one` +
     (own ? `; its own ${process.threads.size} threads compete` : '') +
@@ -135,20 +139,6 @@ function mostStarved(process: ProcessNode): Thread | undefined {
 function wantsToRun(process: ProcessNode): boolean {
   for (const { wait } of process.threads.values()) if (wait.type === 'wait.run') return true;
   return false;
-}
-
-export function nameOf(cgroup: CgroupNode, process: ProcessNode): string {
-  return process.cgroup ?? cgroup.id.slice('cgroup:'.length);
-}
-
-export function blocked(
-  from: ProcessNode,
-  to: GraphNode,
-  since: number,
-  note: string,
-  facts: Link['facts'],
-): Link {
-  return { from, edge: 'BlockedBy', to, since, facts, note };
 }
 
 function percent(share: number): string {

@@ -7,12 +7,32 @@ import { CONFIDENCE } from './confidence.js';
 import type { Fault } from './finding.js';
 import { bytes } from './words.js';
 
+/** Between a kill and the end that it makes: a core dump takes its time. */
+const KILL_MS = 30_000;
+
 /** undefined: it ended well (exit code 0). */
 export function crashFault(process: ProcessNode): Fault | undefined {
   const { exit, oomKill } = process;
   if (exit === undefined) return undefined;
   const ending = describeEnding(exit.attrs);
   if (ending === undefined) return undefined;
+  const broken = brokenMemory(process);
+  if (broken !== undefined) {
+    return {
+      node: process,
+      scene: 'ProcessCrash',
+      subScene: 'MemoryFailure',
+      summary: `${ending.summary}: memory that it used has failed in hardware`,
+      confidence: CONFIDENCE.memoryFailure,
+      began: exit.ts,
+      facts: [broken, exit.fact],
+      recommendations: [
+        'Take the node out of service and test its memory; the EDAC counters name the module: ras-mc-ctl --errors',
+        'Start the job again elsewhere: nothing is known to be wrong with it',
+      ],
+      strength: 'hard',
+    };
+  }
   const killedByOom = oomKill !== undefined && exit.attrs.signal === 'SIGKILL';
   return {
     node: process,
@@ -25,6 +45,15 @@ export function crashFault(process: ProcessNode): Fault | undefined {
     recommendations: killedByOom ? oomAdvice(oomKill) : ending.recommendations,
     strength: 'hard',
   };
+}
+
+/** The kernel's word that it killed this process for memory that failed. */
+export function brokenMemory({ exit, memoryFailure }: ProcessNode): Fact | undefined {
+  if (exit === undefined || memoryFailure === undefined) return undefined;
+  const { signal } = exit.attrs;
+  if (signal !== 'SIGBUS' && signal !== 'SIGKILL') return undefined;
+  // A process may handle the signal, and end for another reason later.
+  return exit.ts - memoryFailure.ts > KILL_MS ? undefined : memoryFailure;
 }
 
 function oomSummary(process: ProcessNode, { attrs, consumers }: OomKill): string {

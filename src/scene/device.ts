@@ -117,7 +117,7 @@ function slowFault(node: BlockDeviceNode, now: number): Fault | undefined {
     ...base(node, use.since, [use.fact]),
     scene: 'StorageSlow',
     subScene: null,
-    summary: `${node.id}: ${side} latency p99 ${duration(summary.p99Ms ?? 0)}${usual(summary)}`,
+    summary: `${node.id}: ${side} latency ${summary.ofMeans === true ? 'mean' : 'p99'} ${duration(summary.p99Ms ?? 0)}${usual(summary)}`,
     confidence: summary.baselineMs === undefined ? CONFIDENCE.slowDevice : CONFIDENCE.slowerDevice,
     recommendations: slowAdvice(node),
     ails: 'latency',
@@ -159,6 +159,5 @@ function slowAdvice(node: BlockDeviceNode): readonly string[] {
 }
 
 function base(node: BlockDeviceNode, began: number, facts: readonly Fact[]) {
-  const log = node.hardware === undefined ? [] : [node.hardware.fact];
-  return { node, began, facts: [...facts, ...log], strength: 'hard' as const };
+  return { node, began, facts, strength: 'hard' as const };
 }

@@ -9,6 +9,8 @@ import { serverFault } from './filesystem.js';
 import type { Fault, Link, Outcome } from './finding.js';
 import { waitFact } from './finding.js';
 import { moving, waitLink } from './links.js';
+import { isHidden, lostFact } from './members.js';
+import { hungWait } from './log.js';
 import type { Walk } from './walk.js';
 import { duration, waitNote } from './words.js';
 
@@ -30,12 +32,14 @@ export function diskFault(walk: Walk, thread: Thread): Outcome {
   if (short !== undefined) return short;
   const node = storageOf(walk, thread);
   if (node === undefined) {
-    return {
-      kind: 'unknown',
-      summary: () => waitNote(thread),
-      needs: 'which device: its file is not known',
-      links: [],
-    };
+    return (
+      hungWait(walk, thread) ?? {
+        kind: 'unknown',
+        summary: () => waitNote(thread),
+        needs: 'which device: its file is not known',
+        links: [],
+      }
+    );
   }
   const links = [waitLink(thread, node)];
   const culprit = isStorage(node) ? culpritOf(node, walk.now, thread.wait.attrs.since) : undefined;
@@ -136,13 +140,14 @@ export function culpritOf(node: StorageNode, now: number, since: number, depth =
   for (const edge of node.out) {
     if (edge.kind !== 'Consumes' || !isStorage(edge.to)) continue;
     const below = culpritOf(edge.to, now, since, depth + 1);
-    if (below === undefined) continue;
+    if (below === undefined || isHidden(node, below.fault)) continue;
+    const lost = lostFact(node);
     const link: Link = {
       from: node,
       edge: 'Consumes',
       to: edge.to,
       since: edge.since,
-      facts: [edge.event],
+      facts: lost === undefined ? [edge.event] : [edge.event, lost],
       note: 'lies on it',
     };
     return { fault: below.fault, links: [link, ...below.links] };

@@ -58,6 +58,7 @@ export class EvidenceList {
       entity: fact.entity,
       value: Math.round(fact.value * 1_000) / 1_000,
       unit: unitOf(fact.type),
+      ...(fact.detail !== undefined && { detail: fact.detail }),
     };
     this.#byKey.set(key, evidence);
     return evidence.id;

@@ -63,6 +63,22 @@ function pathTrouble(peer: PeerNode): (Pick<Fault, 'facts'> & { readonly what: s
 export function writeFault(node: FilesystemNode, now: number): Fault | undefined {
   const base = { node, strength: 'hard' as const };
   const { readOnly, space, error } = node;
+  if (readOnly?.shutDown === true) {
+    return {
+      ...base,
+      scene: 'StorageIoError',
+      subScene: 'ShutDown',
+      summary: `${node.id} was shut down ${duration(now - readOnly.since)} ago, after an error: nothing on it can be read or written`,
+      confidence: CONFIDENCE.readOnly,
+      began: readOnly.since,
+      facts: error === undefined ? [readOnly.fact] : [error.fact, readOnly.fact],
+      recommendations: [
+        'Read the kernel log (dmesg) for what failed below it before anything else',
+        'Unmount it, check it (xfs_repair, fsck), and mount it again',
+      ],
+      ails: 'shut-down',
+    };
+  }
   if (readOnly !== undefined) {
     return {
       ...base,

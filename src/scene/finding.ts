@@ -32,7 +32,16 @@ export interface Fault {
    */
   readonly strength: 'hard' | 'soft';
   /** What is wrong with the node, where that is more than its name: the chain ends `node BlockedBy error:WHAT/node`. */
-  readonly ails?: 'latency' | 'io-error' | 'gone' | 'read-only' | 'full' | 'cpu' | 'memory' | 'quota';
+  readonly ails?:
+    | 'latency'
+    | 'io-error'
+    | 'gone'
+    | 'read-only'
+    | 'shut-down'
+    | 'full'
+    | 'cpu'
+    | 'memory'
+    | 'quota';
 }
 
 export type Outcome =

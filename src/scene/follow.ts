@@ -8,6 +8,7 @@ import type { Fault, Link, Outcome } from './finding.js';
 import { waitedMs, waitFact } from './finding.js';
 import { flowFault, lossFault } from './flow.js';
 import { followHolders } from './holders.js';
+import { hungWait } from './log.js';
 import { extend, holdersOf, moving, STUCK_MS, target, waitLink } from './links.js';
 import { followPoll } from './poll.js';
 import type { Step, Walk } from './walk.js';
@@ -48,10 +49,14 @@ export function followWait(walk: Walk, thread: Thread, path: readonly Step[]): O
       // A page fault has no file, but its request has a submitter.
       if (wait.attrs.ioWait === true && submittedTo(walk, thread) !== undefined)
         return diskFault(walk, thread);
-      return moving(thread) ?? nobodyKnown(thread, 'who ends this kind of wait');
+      return idleOrHung(walk, thread);
     case 'wait.device':
-      return moving(thread) ?? nobodyKnown(thread, 'who ends this kind of wait');
+      return idleOrHung(walk, thread);
   }
+}
+
+function idleOrHung(walk: Walk, thread: Thread): Outcome {
+  return moving(thread) ?? hungWait(walk, thread) ?? nobodyKnown(thread, 'who ends this kind of wait');
 }
 
 function nobodyKnown(thread: Thread, needs: string): Outcome {

@@ -1,5 +1,13 @@
 /** The joints of a chain: links, who holds a node, and how an end is put behind its beginning. */
-import type { GraphNode, ProcessNode, Thread, ThreadWait } from '../graph/model.js';
+import type {
+  CgroupNode,
+  Edge,
+  FilesystemNode,
+  GraphNode,
+  ProcessNode,
+  Thread,
+  ThreadWait,
+} from '../graph/model.js';
 import type { Fault, Link, Outcome } from './finding.js';
 import { waitedMs, waitFact } from './finding.js';
 import type { Walk } from './walk.js';
@@ -25,6 +33,45 @@ export function waitLink(thread: Thread, to: GraphNode): Link {
     tid: thread.tid,
     note: waitNote(thread),
   };
+}
+
+/** The link from a process to what holds all of it back. */
+export function blocked(
+  from: ProcessNode,
+  to: GraphNode,
+  since: number,
+  note: string,
+  facts: Link['facts'],
+): Link {
+  return { from, edge: 'BlockedBy', to, since, facts, note };
+}
+
+/** What a process hangs on beside the waits of its threads. */
+export interface Ties {
+  /** Those whose limits hold it back. */
+  readonly cgroups: readonly CgroupNode[];
+  /** Those in trouble that it has files on open for writing, or open at all where that is no use any more. */
+  readonly writes: readonly { readonly to: FilesystemNode; readonly since: number }[];
+  /** To devices and filesystems of which the kernel log tells failures. */
+  readonly failing: readonly Edge[];
+}
+
+/** In one pass: they are few among as many edges as it has threads. */
+export function tiesOf(process: ProcessNode): Ties {
+  const cgroups: CgroupNode[] = [];
+  const writes: { to: FilesystemNode; since: number }[] = [];
+  const failing: Edge[] = [];
+  for (const edge of process.out) {
+    const { kind, to, since } = edge;
+    if (kind === 'BlockedBy' && to.type === 'cgroup') cgroups.push(to);
+    if (kind !== 'Consumes') continue;
+    // Whoever only reads does not mind that it cannot be written; one that was shut down cannot be read, either.
+    if (to.type === 'filesystem' && (to.writers.has(process.pid) || to.readOnly?.shutDown === true))
+      writes.push({ to, since });
+    if ((to.type === 'filesystem' || to.type === 'block-device') && to.error !== undefined)
+      failing.push(edge);
+  }
+  return { cgroups, writes, failing };
 }
 
 export function target(walk: Walk, wait: ThreadWait): GraphNode | undefined {

@@ -1,12 +1,12 @@
 /** A process that reclaims memory instead of working: its cgroup is at a limit, or the node is short. */
-import type { CgroupNode, ProcessNode, Reading } from '../graph/model.js';
+import type { CgroupNode, ProcessNode, Reading, Thread, ThreadWait } from '../graph/model.js';
 import type { MemoryLimitAttrs } from '../events/host.js';
 import type { StateGraph } from '../graph/state-graph.js';
 import { CONFIDENCE } from './confidence.js';
-import { blocked, nameOf } from './cpu.js';
 import type { Fault, Outcome } from './finding.js';
 import { waitFact } from './finding.js';
-import { bytes, count, duration } from './words.js';
+import { blocked, type Ties } from './links.js';
+import { bytes, cgroupOf, count, duration } from './words.js';
 
 const LIMIT_MEMORY_MS = 8_000;
 /** Share of the last ten seconds, in per cent, in which everybody waited for memory. */
@@ -14,28 +14,49 @@ const PRESSED_PERCENT = 10;
 
 type FaultOutcome = Extract<Outcome, { kind: 'fault' }>;
 
-export function memoryFault(graph: StateGraph, process: ProcessNode): FaultOutcome | undefined {
-  const stalled = [...process.threads.values()].find(({ wait }) => wait.attrs.memStall === true);
-  for (const edge of process.out) {
-    if (edge.kind !== 'BlockedBy' || edge.to.type !== 'cgroup') continue;
-    const { memory } = edge.to;
-    if (memory === undefined || graph.now - memory.fact.ts > LIMIT_MEMORY_MS) continue;
+export function memoryFault(
+  graph: StateGraph,
+  process: ProcessNode,
+  cgroups: Ties['cgroups'],
+): FaultOutcome | undefined {
+  const limit = overLimit(cgroups, graph.now);
+  const { pressure } = graph.host;
+  const short = pressure !== undefined && pressure.attrs.memoryFull >= PRESSED_PERCENT;
+  if (limit === undefined && !short) return undefined;
+  const stalled = threadThat(process, ({ attrs }) => attrs.memStall === true);
+  if (limit !== undefined) {
     // memory.high makes its processes sleep without a mark where the kernel keeps no PSI.
-    const slept = [...process.threads.values()].find(
-      ({ wait }) => wait.type === 'wait.other' && wait.attrs.what === 'the kernel',
-    );
-    const thread = stalled ?? slept;
-    if (thread === undefined || memory.attrs.highEvents + memory.attrs.maxEvents === 0) continue;
-    return {
-      kind: 'fault',
-      fault: limitFault(edge.to, memory, process, graph.now, waitFact(thread)),
-      links: [blocked(process, edge.to, memory.since, 'reclaims memory for its limit', [waitFact(thread)])],
-    };
+    const thread =
+      stalled ??
+      threadThat(process, ({ type, attrs }) => type === 'wait.other' && attrs.what === 'the kernel');
+    if (thread !== undefined) {
+      const { cgroup, memory } = limit;
+      return {
+        kind: 'fault',
+        fault: limitFault(cgroup, memory, process, graph.now, waitFact(thread)),
+        links: [blocked(process, cgroup, memory.since, 'reclaims memory for its limit', [waitFact(thread)])],
+      };
+    }
   }
-  const pressure = graph.host.pressure;
-  if (stalled === undefined || pressure === undefined || pressure.attrs.memoryFull < PRESSED_PERCENT)
-    return undefined;
+  if (stalled === undefined || !short) return undefined;
   return { kind: 'fault', fault: nodeFault(graph, process, waitFact(stalled), pressure.fact), links: [] };
+}
+
+function overLimit(
+  cgroups: Ties['cgroups'],
+  now: number,
+): { readonly cgroup: CgroupNode; readonly memory: Reading<MemoryLimitAttrs> } | undefined {
+  for (const cgroup of cgroups) {
+    const { memory } = cgroup;
+    if (memory === undefined || now - memory.fact.ts > LIMIT_MEMORY_MS) continue;
+    if (memory.attrs.highEvents + memory.attrs.maxEvents > 0) return { cgroup, memory };
+  }
+  return undefined;
+}
+
+function threadThat(process: ProcessNode, waits: (wait: ThreadWait) => boolean): Thread | undefined {
+  for (const thread of process.threads.values()) if (waits(thread.wait)) return thread;
+  return undefined;
 }
 
 function limitFault(
@@ -61,7 +82,7 @@ function limitFault(
     began: since,
     facts: [fact, wait],
     recommendations: [
-      `Raise the memory limit of ${nameOf(cgroup, process)}, or lower what its processes need`,
+      `Raise the memory limit of ${cgroupOf(process, cgroup)}, or lower what its processes need`,
     ],
     strength: 'hard',
     ails: 'memory',

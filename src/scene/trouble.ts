@@ -1,12 +1,15 @@
 /**
  * What is wrong with the storage that a process uses, when no thread of it waits there: a request of
- * its own failed, or a filesystem that it writes to is read-only or full.
+ * its own failed, a filesystem that it writes to is read-only or full, or the kernel log tells of failures.
  */
 import type { GraphNode, ProcessNode } from '../graph/model.js';
 import { CONFIDENCE } from './confidence.js';
+import { brokenMemory } from './crash.js';
 import { deviceFault, ERROR_MEMORY_MS } from './device.js';
 import { writeFault } from './filesystem.js';
 import type { Link, Outcome } from './finding.js';
+import { loggedFault, loggedTrouble } from './io-log.js';
+import type { Ties } from './links.js';
 import { bytes, duration } from './words.js';
 
 /** A process that ends on a failure does so soon. */
@@ -15,27 +18,28 @@ const ENDS_WITHIN_MS = 30_000;
 type FaultOutcome = Extract<Outcome, { kind: 'fault' }>;
 
 /** Of a process that lives. */
-export function storageTrouble(process: ProcessNode, now: number): FaultOutcome | undefined {
+export function storageTrouble(
+  process: ProcessNode,
+  { writes, failing }: Ties,
+  now: number,
+): FaultOutcome | undefined {
   const own = ownFailure(process, now, now - ERROR_MEMORY_MS);
   if (own !== undefined) return own;
-  for (const edge of process.out) {
-    if (edge.kind !== 'Consumes' || edge.to.type !== 'filesystem' || edge.event.value === 0) continue;
-    const fault = writeFault(edge.to, now);
+  for (const { to, since } of writes) {
+    const fault = writeFault(to, now);
     if (fault !== undefined) {
-      return {
-        kind: 'fault',
-        fault,
-        links: [uses(process, edge.to, edge.since, 'has files on it open for writing')],
-      };
+      const note = to.writers.has(process.pid) ? 'has files on it open for writing' : 'has files on it open';
+      return { kind: 'fault', fault, links: [uses(process, to, since, note)] };
     }
   }
-  return undefined;
+  const logged = loggedTrouble(failing, now);
+  return logged === undefined ? undefined : { kind: 'fault', ...logged };
 }
 
 /** Of one that ended badly: what failed it just before. */
 export function storageCrash(process: ProcessNode, now: number): FaultOutcome | undefined {
   const { exit } = process;
-  if (exit === undefined || exit.attrs.code === 0) return undefined;
+  if (exit === undefined || exit.attrs.code === 0 || brokenMemory(process) !== undefined) return undefined;
   // Somebody else ended it; a bus error is how a failed page fault shows.
   if (exit.attrs.signal !== undefined && exit.attrs.signal !== 'SIGBUS' && exit.attrs.signal !== 'SIGABRT')
     return undefined;
@@ -84,7 +88,8 @@ function ownFailure(process: ProcessNode, now: number, after: number): FaultOutc
 function usedAtExit(process: ProcessNode, now: number): FaultOutcome | undefined {
   const began = (process.exit?.ts ?? now) - ENDS_WITHIN_MS;
   for (const node of process.usedAtExit ?? []) {
-    const fault = node.type === 'filesystem' ? writeFault(node, now) : deviceFault(node, now, began);
+    const known = node.type === 'filesystem' ? writeFault(node, now) : deviceFault(node, now, began);
+    const fault = known ?? loggedFault(node, now, began);
     if (fault === undefined || fault.began > (process.exit?.ts ?? 0)) continue;
     const confidence = fault.confidence * 0.9;
     const link = uses(process, node, fault.began, 'had files on it open when it ended');

@@ -15,8 +15,10 @@ import { deadlockFault } from './deadlock.js';
 import type { Fault, Outcome } from './finding.js';
 import { waitedMs } from './finding.js';
 import { followWait } from './follow.js';
-import { PROGRESS_CPU_SHARE } from './links.js';
+import { PROGRESS_CPU_SHARE, type Ties, tiesOf } from './links.js';
 import { haltFault } from './halt.js';
+import { loggedSuspicion } from './io-log.js';
+import { lockupFault } from './log.js';
 import { memoryFault } from './memory.js';
 import { oftenOn } from './often.js';
 import { storageCrash, storageTrouble } from './trouble.js';
@@ -66,6 +68,8 @@ export class Walk {
     if (process.exit !== undefined) return { kind: 'by-design', what: 'has ended', links: [] };
     const halt = haltFault(process, this.now);
     if (halt !== undefined) return { kind: 'fault', fault: halt, links: [] };
+    const lockup = lockupFault(this.graph, process, thread);
+    if (lockup !== undefined) return { kind: 'fault', fault: lockup, links: [] };
     const cycle = deadlockFault(process, path, thread, this.now);
     if (cycle !== undefined) {
       this.#ledBack = true;
@@ -77,14 +81,19 @@ export class Walk {
       return unknown(() => `${who(process)} is where the chain came from`, 'which of its threads should act');
     }
     if (thread !== undefined) return this.thread(thread, path);
-    // The host first: who may not run, or reclaims memory, is late for everything else.
-    const host = cpuFault(this.graph, process) ?? memoryFault(this.graph, process);
-    if (host !== undefined) return host;
     const known = this.#settled.get(process);
     if (known !== undefined) return known;
+    const ties = tiesOf(process);
+    const { cgroups } = ties;
+    // The host first: who may not run, or reclaims memory, is late for everything else.
+    const host = cpuFault(this.graph, process, cgroups) ?? memoryFault(this.graph, process, cgroups);
+    if (host !== undefined) {
+      this.#settled.set(process, host);
+      return host;
+    }
     const elsewhere = this.#ledBack;
     this.#ledBack = false;
-    const outcome = this.#allThreads(process, path);
+    const outcome = this.#allThreads(process, ties, path);
     if (!this.#ledBack && !this.exhausted) this.#settled.set(process, outcome);
     this.#ledBack ||= elsewhere;
     return outcome;
@@ -119,7 +128,7 @@ export class Walk {
     };
   }
 
-  #allThreads(process: ProcessNode, path: readonly Step[]): Outcome {
+  #allThreads(process: ProcessNode, ties: Ties, path: readonly Step[]): Outcome {
     const order = this.#order(process);
     const [main, ...siblings] = order;
     if (main === undefined) {
@@ -129,7 +138,7 @@ export class Walk {
       );
     }
     const progress = process.cpuShare >= PROGRESS_CPU_SHARE;
-    const trouble = storageTrouble(process, this.now);
+    const trouble = storageTrouble(process, ties, this.now);
     const mainOutcome = oftenOn(this, main, path) ?? this.thread(main, path);
     if (mainOutcome.kind === 'fault' && isHard(mainOutcome)) {
       return progress && !isDeadlock(mainOutcome.fault) ? despiteProgress(mainOutcome) : mainOutcome;
@@ -140,7 +149,7 @@ export class Walk {
     }
     if (fromSibling !== undefined) return fromSibling;
     if (progress) return { kind: 'running', links: [] };
-    return mainOutcome;
+    return loggedSuspicion(ties.failing, this.now) ?? mainOutcome;
   }
 
   /**

@@ -9,6 +9,7 @@ import { describeRecord } from './crash.js';
 import { EvidenceList, timeText } from './evidence.js';
 import { type Fault, type Link, type Outcome, waitedMs } from './finding.js';
 import { STUCK_MS } from './links.js';
+import { withLog } from './log.js';
 import { Walk } from './walk.js';
 import { duration, nodeTypeOf, waitNote } from './words.js';
 
@@ -38,7 +39,7 @@ export function answerFor(graph: StateGraph, process: ProcessNode, options: AskO
     ts: timeText(graph.now),
     target: targetOf(process, options),
   } as const;
-  const first = toFinding(outcome, graph.now, process);
+  const first = toFinding(withLog(graph, process, outcome), graph.now, process);
   const alternatives = outcome.kind === 'fault' ? others(walk, graph, process, outcome.fault) : [];
   return { ...head, ...first, ...(alternatives.length > 0 && { alternatives }) };
 }
@@ -50,7 +51,7 @@ function others(walk: Walk, graph: StateGraph, process: ProcessNode, given: Faul
   for (const outcome of walk.faults(process, [])) {
     if (outcome.fault.strength === 'soft' || seen.has(outcome.fault.node)) continue;
     seen.add(outcome.fault.node);
-    found.push(toFinding(outcome, graph.now, process));
+    found.push(toFinding(withLog(graph, process, outcome), graph.now, process));
   }
   return found.sort((a, b) => b.confidence - a.confidence).slice(0, 3);
 }

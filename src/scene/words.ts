@@ -1,7 +1,7 @@
 /** Numbers and names as people read them. */
 import type { FlowAttrs } from '../events/event.js';
 import { endpoint } from '../events/ids.js';
-import type { GraphNode, ProcessNode, Thread } from '../graph/model.js';
+import type { CgroupNode, GraphNode, ProcessNode, Thread } from '../graph/model.js';
 
 /** `12.4 s`, `3 min 20 s`, `340 ms`. */
 export function duration(ms: number): string {
@@ -36,6 +36,11 @@ export function bytes(n: number): string {
 /** `4242 (python3)`. */
 export function who(process: ProcessNode): string {
   return process.comm === '' ? `${process.pid}` : `${process.pid} (${process.comm})`;
+}
+
+/** A process's cgroup as people gave it: its full path where that is known. */
+export function cgroupOf(process: ProcessNode, cgroup: CgroupNode): string {
+  return process.cgroup ?? cgroup.id.slice('cgroup:'.length);
 }
 
 export function remoteOf(attrs: FlowAttrs): string {

@@ -2,6 +2,7 @@
 import t from 'tap';
 import { type Agent, startAgent } from '../lib/agent.js';
 import { chainFlaws, untilWhy } from './lib/ask.js';
+import { BIO_FAULTS } from './lib/bio-faults.js';
 import { FAULTS } from './lib/faults.js';
 
 let agent: Agent;
@@ -10,7 +11,7 @@ t.before(async () => {
   agent = await startAgent(t);
 });
 
-for (const fault of FAULTS) {
+for (const fault of [...FAULTS, ...BIO_FAULTS]) {
   const missing = await fault.missing();
   t.test(fault.name, missing === undefined ? {} : { skip: missing }, async (t) => {
     const { pid, inject, right, heal } = await fault.prepare(t);

@@ -62,10 +62,10 @@ const request = some<RequestAttrs>(
   ['op', 'sector', 'sizeBytes', 'ageMs', 'submitter'],
 );
 
-const summary = some<IoSummary>({ count, sizeBytes: bytes, p50Ms: ms, p99Ms: ms, baselineMs: ms }, [
-  'count',
-  'sizeBytes',
-]);
+const summary = some<IoSummary>(
+  { count, sizeBytes: bytes, p50Ms: ms, p99Ms: ms, baselineMs: ms, ofMeans: fc.constant(true as const) },
+  ['count', 'sizeBytes'],
+);
 
 const mount = some<MountAttrs>(
   {
@@ -91,6 +91,7 @@ export const STORAGE_ATTRS: Attrs<'storage'> = {
       under: fc.array(text),
       model: text,
       failedMembers: count,
+      mayLose: count,
       gone: yes,
     },
     ['dev', 'kind', 'under'],
@@ -145,6 +146,7 @@ export const HOST_ATTRS: Attrs<'error' | 'topo' | 'compute'> = {
     {
       class: fc.constantFrom('error', 'shutdown', 'read-only', 'io-error'),
       fsType: text,
+      op: fc.constantFrom('read' as const, 'write' as const),
       message: text,
       suppressed: count,
     },

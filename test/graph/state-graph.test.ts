@@ -210,11 +210,50 @@ t.test('waits', async (t) => {
     t.equal(processNode(story.graph, 10).cpuShare, 0);
   });
 
+  t.test('starved since the first of the windows in a row in which it was', async (t) => {
+    const story = new Story().seen(10);
+    let delayMs = 0;
+    const second = (delayed: number): number | undefined => {
+      delayMs += delayed;
+      story.later(1_000).wait('wait.run', 10, 'pid:10', { delayMs }, { runMs: 1, forMs: 0 }).pass([]);
+      return processNode(story.graph, 10).starvedTs;
+    };
+    second(0);
+    t.equal(second(100), undefined);
+    const began = story.now;
+    t.equal(second(900), began);
+    t.equal(second(600), began);
+    t.equal(second(0), undefined);
+    t.equal(second(900), story.now - 1_000);
+  });
   t.test('a sample of a process that has ended says nothing', async (t) => {
     const story = new Story().seen(10).exited(10, { code: 1 }).reads(10, 7);
     t.equal(processNode(story.graph, 10).threads.size, 0);
     t.same(edgesOf(story.graph), []);
   });
+});
+
+t.test('who uses a filesystem, and who could write to it', async (t) => {
+  const story = new Story().seen(10).seen(11);
+  const holder = (pid: number, mode: 'r' | 'rw') => ({
+    pid,
+    start: 1_000 * pid,
+    comm: `p${pid}`,
+    fd: 3,
+    mode,
+  });
+  story.say('storage.users', 'fs:/data', 2, { holders: [holder(10, 'rw'), holder(11, 'r')] }, 'filesystem');
+  const node = story.graph.nodes.get('fs:/data');
+  if (node?.type !== 'filesystem') throw new Error('no filesystem');
+  t.same([...node.writers], [10]);
+  t.same(
+    node.in.map(({ from, event }) => [from.id, event.value]),
+    [
+      ['pid:10', 2],
+      ['pid:11', 2],
+    ],
+    'the evidence is what the event says',
+  );
 });
 
 t.test('trouble of a flow', async (t) => {

@@ -11,6 +11,19 @@ function namespaces(): string {
   return execFileSync('ip', ['netns', 'list'], { encoding: 'utf8' });
 }
 
+t.test('nothing is left to find out before the first packet', async (t) => {
+  const world = await createWorld(t);
+  for (const [at, other] of [
+    ['a', world.b],
+    ['b', world.a],
+  ] as const) {
+    t.match(await world.ip(at, '-o', 'link', 'show', 'dev', 'eth0'), / state UP /);
+    const neighbours = await world.ip(at, 'neighbour', 'show', 'dev', 'eth0', 'nud', 'permanent');
+    for (const address of [other.ipv4, other.ipv6])
+      t.match(neighbours, `${address} lladdr ${other.mac} PERMANENT`);
+  }
+});
+
 t.test('packets pass, are dropped, and pass again, over IPv4 and IPv6', async (t) => {
   const world = await createWorld(t);
   for (const host of [world.b.ipv4, world.b.ipv6]) {

@@ -11,6 +11,7 @@ import { promisify } from 'node:util';
 import { isOrphan, OWN_PREFIX } from './owner.js';
 import { type Proc, type StartOptions, startWorkload } from './proc.js';
 import type { Scope } from './scope.js';
+import { until } from './until.js';
 
 const run = promisify(execFile);
 
@@ -20,6 +21,7 @@ export interface Host {
   readonly netns: string;
   readonly ipv4: string;
   readonly ipv6: string;
+  readonly mac: string;
 }
 
 export interface DropOptions {
@@ -65,6 +67,7 @@ export async function createWorld(scope: Scope): Promise<World> {
     netns: `${owner}-${side}`,
     ipv4: dotted(net + index),
     ipv6: `fd78:${(block >>> 16).toString(16)}:${(block & 0xffff).toString(16)}::${index}`,
+    mac: `02:78:00:00:00:0${index}`,
   });
   const hosts = { a: host('a', 1), b: host('b', 2) } as const;
 
@@ -72,14 +75,16 @@ export async function createWorld(scope: Scope): Promise<World> {
     scope.teardown(() => removeNetns(netns));
     await run('ip', ['netns', 'add', netns]);
   }
-  const [a, b] = [hosts.a.netns, hosts.b.netns];
-  await run('ip', ['link', 'add', 'eth0', 'netns', a, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', b]);
+  const end = ({ netns, mac }: Host): string[] => ['name', 'eth0', 'address', mac, 'netns', netns];
+  await run('ip', ['link', 'add', ...end(hosts.a), 'type', 'veth', 'peer', ...end(hosts.b)]);
   for (const { netns, ipv4, ipv6 } of Object.values(hosts)) {
     await run('ip', ['-n', netns, 'address', 'add', `${ipv4}/30`, 'dev', 'eth0']);
     await run('ip', ['-n', netns, 'address', 'add', `${ipv6}/64`, 'dev', 'eth0', 'nodad']);
     await run('ip', ['-n', netns, 'link', 'set', 'lo', 'up']);
     await run('ip', ['-n', netns, 'link', 'set', 'eth0', 'up']);
   }
+  await settle(hosts.a, hosts.b);
+  await settle(hosts.b, hosts.a);
 
   const undrop = async (): Promise<void> => {
     for (const { netns } of Object.values(hosts))
@@ -109,6 +114,21 @@ export async function createWorld(scope: Scope): Promise<World> {
     start: (at, name, args, options) =>
       startWorkload(scope, name, args, { ...options, netns: hosts[at].netns }),
   };
+}
+
+/**
+ * From here on the first packet arrives: the link is up, and who has the other address is known for good. Else on
+ * a slow machine the question for it comes before the other end can hear it, and the first SYN a second late.
+ */
+async function settle({ netns }: Host, { ipv4, ipv6, mac }: Host): Promise<void> {
+  for (const address of [ipv4, ipv6])
+    await run('ip', [
+      ...['-n', netns, 'neighbour', 'replace', address, 'lladdr', mac],
+      ...['dev', 'eth0', 'nud', 'permanent'],
+    ]);
+  const isUp = async (): Promise<boolean> =>
+    (await run('ip', ['-n', netns, '-o', 'link', 'show', 'dev', 'eth0'])).stdout.includes(' state UP ');
+  await until(isUp, { timeoutMs: 10_000, what: `the link of ${netns}` });
 }
 
 function filter(netns: string, hook: 'prerouting' | 'input', rules: readonly string[]): Promise<void> {

@@ -12,6 +12,19 @@ const MOUNTS = [
   '31 22 8:2 / /data rw - xfs /dev/sdb rw',
 ].join('\n');
 
+/** Name, level, members, of which missing, how many more may fail. */
+const ARRAYS = [
+  ['md1', 'raid1', 2, 0, 1],
+  ['md2', 'raid1', 3, 1, 1],
+  ['md3', 'raid1', 2, 1, 0],
+  ['md4', 'raid6', 6, 1, 1],
+  ['md5', 'raid5', 4, 2, 0],
+  ['md6', 'raid10', 4, 0, 1],
+  ['md7', 'raid0', 2, 0, undefined],
+  ['md8', 'linear', 2, 0, undefined],
+  ['md9', 'raid1', 'reshape', 0, undefined],
+] as const;
+
 /** `/sys/class/block/NAME` is a link to the device's directory, a partition's in its disk's. */
 function fakeSys(t: Test): BlockDevices {
   const dir = t.testdir({
@@ -28,6 +41,22 @@ function fakeSys(t: Test): BlockDevices {
         },
         'dm-0': { dev: '253:0\n', size: '1024\n', dm: { name: 'x\n' }, slaves: { sda1: {}, sdb: {} } },
         md127: { dev: '9:127\n', size: '4096\n', md: { degraded: '1\n' }, slaves: { sda: {} } },
+        ...Object.fromEntries(
+          ARRAYS.map(([name, level, disks, degraded]) => [
+            name,
+            {
+              dev: `9:${name.slice(2)}\n`,
+              size: '4096\n',
+              md: { level: `${level}\n`, raid_disks: `${disks}\n`, degraded: `${degraded}\n` },
+            },
+          ]),
+        ),
+        'dm-1': {
+          dev: '253:1\n',
+          size: '1024\n',
+          dm: { name: 'm\n', uuid: 'mpath-36001\n' },
+          slaves: { sda: {}, sdb: {} },
+        },
         loop0: { dev: '7:0\n', size: '64\n', mq: {}, loop: { backing_file: '/data sets/a file\n' } },
         loop1: { dev: '7:1\n', size: '0\n', mq: {} },
         'cciss!c0d0': { dev: '104:0\n', size: '8\n', mq: {}, device: {} },
@@ -37,7 +66,8 @@ function fakeSys(t: Test): BlockDevices {
   const sys = join(dir, 'sys');
   const link = (name: string, to: string): void =>
     symlinkSync(join('../../devices', to), join(sys, 'class/block', name));
-  for (const name of ['sda', 'dm-0', 'md127', 'loop0', 'loop1', 'cciss!c0d0']) link(name, name);
+  for (const name of ['sda', 'dm-0', 'dm-1', 'md127', 'loop0', 'loop1', 'cciss!c0d0']) link(name, name);
+  for (const [name] of ARRAYS) link(name, name);
   link('sda1', 'sda/sda1');
   link('gone', 'gone');
   mkdirSync(join(sys, 'class/block/odd'));
@@ -60,6 +90,15 @@ t.test('disks, partitions, mapped devices, arrays, loops', async (t) => {
   t.match(devices.describe('cciss!c0d0'), { attrs: { kind: 'disk', dev: '104:0' } });
 });
 
+t.test('how many members may fail before its users see it', async (t) => {
+  const devices = fakeSys(t);
+  for (const [name, level, , , mayLose] of ARRAYS)
+    t.equal(devices.describe(name)?.attrs.mayLose, mayLose, `${name}, ${level}`);
+  t.equal(devices.describe('dm-1')?.attrs.mayLose, 1, 'the other path');
+  t.equal(devices.describe('dm-0')?.attrs.mayLose, undefined, 'a linear mapping');
+  t.equal(devices.describe('sda')?.attrs.mayLose, undefined);
+});
+
 t.test('a device that is not there, or is only half there', async (t) => {
   const devices = fakeSys(t);
   t.equal(devices.describe('gone'), undefined);
@@ -78,8 +117,10 @@ t.test('diskstats', async (t) => {
       minor: 0,
       reads: 998095,
       readBytes: 89089730 * 512,
+      readMs: 1446690,
       writes: 76342,
       writtenBytes: 62165096 * 512,
+      writeMs: 171631,
       others: 140377 + 2835,
       inFlight: 3,
     },

@@ -10,19 +10,14 @@ import type { EventOf } from '../../src/events/event.js';
 import { blockId } from '../../src/events/ids.js';
 import { BlockProbe } from '../../src/probes/block.js';
 import { cgroupSkip, makeCgroup } from '../lib/cgroup.js';
-import {
-  type Disk,
-  detachLoop,
-  dmDisk,
-  loopDisk,
-  mirror,
-  nullDisk,
-  type StuckableDisk,
-  scsiDisk,
-  sectorsOf,
-  throttledDisk,
-  without,
-} from '../lib/disks.js';
+import { type Disk, type StuckableDisk, sectorsOf } from '../lib/disks/disk.js';
+import { dmDisk } from '../lib/disks/dm.js';
+import { without } from '../lib/disks/features.js';
+import { detachLoop, loopDisk } from '../lib/disks/loop.js';
+import { mirror } from '../lib/disks/md.js';
+import { nullDisk } from '../lib/disks/null-blk.js';
+import { scsiDisk } from '../lib/disks/scsi.js';
+import { throttledDisk } from '../lib/disks/throttle.js';
 import { type Proc, start } from '../lib/proc.js';
 import type { Scope } from '../lib/scope.js';
 import { until } from '../lib/until.js';

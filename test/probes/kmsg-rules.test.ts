@@ -28,6 +28,17 @@ function machine(root: string): Places {
   put('sys/bus/pci/devices/0000:5e:00.0/infiniband/mlx5_2/uevent');
   put('sys/bus/pci/devices/0000:5e:00.0/net/ibp94s0/ifindex', '4\n');
   put('sys/class/net/ens1np0/ifindex', '3\n');
+  // Behind one port: a disk whose namespace is a head of its own, and an adapter of two kinds.
+  const port = '../../devices/pci0000:00/0000:00:01.0';
+  put(`sys/class/nvme/${port}/0000:01:00.0/nvme/nvme2/nvme2c2n1/size`);
+  symlinkSync(`${port}/0000:01:00.0/nvme/nvme2`, join(root, 'sys/class/nvme/nvme2'));
+  for (const [kind, name] of [
+    ['net', 'ens2'],
+    ['infiniband', 'mlx5_3'],
+  ] as const) {
+    mkdirSync(join(root, 'sys/class', kind), { recursive: true });
+    symlinkSync(`${port}/0000:02:00.0/${kind}/${name}`, join(root, 'sys/class', kind, name));
+  }
   mkdirSync(join(root, 'sys/class/block'), { recursive: true });
   mkdirSync(join(root, 'sys/dev/block'), { recursive: true });
   for (const [name, dev, path] of [
@@ -170,6 +181,26 @@ const FAULTS: readonly Row[] = [
     text: 'md/raid:md127: Cannot continue operation (2/3 failed).',
     found: hw('block:md127', 'md', 'fatal'),
   },
+  {
+    text: 'md/raid1:md0: read error corrected (8 sectors at 4656 on sda1)',
+    found: hw('block:sda1', 'md', 'corrected', { about: ['block:md0'] }),
+  },
+  {
+    text: 'md/raid1:md0: sda1: unrecoverable I/O read error for block 4656',
+    found: { ...fs('block:md0', 'io-error', ''), op: 'read' } as Partial<Found>,
+  },
+  {
+    text: 'device-mapper: multipath: 253:0: Failing path 8:0.',
+    found: hw('block:sda', 'other', 'uncorrected', { about: ['block:dm-0'] }),
+  },
+  {
+    text: 'device-mapper: thin: 253:0: switching pool to out-of-data-space (queue IO) mode',
+    found: hw('block:dm-0', 'other', 'fatal'),
+  },
+  {
+    text: 'device-mapper: verity: 8:1: data block 12 is corrupted',
+    found: hw('block:sda1', 'other', 'uncorrected'),
+  },
 
   { text: 'EXT4-fs (sda1): Remounting filesystem read-only', found: fs('fs:/', 'read-only', 'ext4') },
   { text: 'EXT4-fs (sdz9): shut down requested (2)', found: fs('block:sdz9', 'shutdown', 'ext4') },
@@ -184,7 +215,7 @@ const FAULTS: readonly Row[] = [
   { text: 'EXT4-fs (sda1): I/O error while writing superblock', found: fs('fs:/', 'io-error', 'ext4') },
   {
     text: 'EXT4-fs warning (device sda1): ext4_end_bio:343: I/O error 10 writing to inode 12 starting block 34304)',
-    found: fs('fs:/', 'io-error', 'ext4'),
+    found: { ...fs('fs:/', 'io-error', 'ext4'), op: 'write' } as Partial<Found>,
   },
   { text: 'Aborting journal on device sda1-8.', found: fs('fs:/', 'error', 'ext4') },
   {
@@ -233,7 +264,15 @@ const FAULTS: readonly Row[] = [
   },
   {
     text: 'Buffer I/O error on dev sda1, logical block 8388607, lost async page write',
-    found: fs('fs:/', 'io-error', 'ext4'),
+    found: { ...fs('fs:/', 'io-error', 'ext4'), op: 'write' } as Partial<Found>,
+  },
+  {
+    text: 'Buffer I/O error on dev dm-7, logical block 0, async page read',
+    found: { ...fs('block:dm-7', 'io-error', ''), op: 'read' } as Partial<Found>,
+  },
+  {
+    text: 'dm-0: writeback error on inode 131, offset 0, sector 112',
+    found: { ...fs('fs:/data set', 'io-error', 'xfs'), op: 'write' } as Partial<Found>,
   },
   {
     text: 'nfs: server filer.example not responding, still trying',
@@ -312,7 +351,19 @@ const FAULTS: readonly Row[] = [
   { text: '{1}[Hardware Error]: event severity: recoverable', found: hw('node', 'mce', 'uncorrected') },
   {
     text: 'Memory failure: 0x1f8a2b: recovery action for dirty LRU page: Recovered',
-    found: hw('node', 'mce', 'uncorrected'),
+    found: hw('node', 'mce', 'uncorrected', { about: [] }),
+  },
+  {
+    text: 'Memory failure: 0x1f8a2b: Sending SIGBUS to python3:4242 due to hardware memory corruption',
+    found: hw('node', 'mce', 'uncorrected', { about: ['pid:4242'] }),
+  },
+  {
+    text: 'Memory failure: 0x1f8a2b: forcibly killing a:7 b:4242 because of failure to unmap corrupted page',
+    found: hw('node', 'mce', 'uncorrected', { about: ['pid:4242'] }),
+  },
+  {
+    text: 'MCE: Killing python3:4242 due to hardware memory corruption fault at 7f21c0000000',
+    found: hw('node', 'mce', 'uncorrected', { about: ['pid:4242'] }),
   },
   {
     text: `EDAC MC0: 1 CE memory read error on ${DIMM} -  err_code:0x0101:0x0090 socket:0)`,
@@ -345,7 +396,7 @@ const FAULTS: readonly Row[] = [
   {
     text: 'pcieport 0000:00:01.0: DPC: containment event, status:0x1f01 source:0x0000',
     device: '+pci:0000:00:01.0',
-    found: hw('pci:0000:00:01.0', 'aer', 'fatal'),
+    found: hw('pci:0000:00:01.0', 'aer', 'fatal', { about: ['block:nvme2n1', 'net:ens2', 'rdma:mlx5_3/1'] }),
   },
   {
     text: 'pcieport 0000:80:03.1: pciehp: Slot(5): Link Down',
@@ -439,6 +490,11 @@ const NO_FAULTS: readonly { readonly text: string; readonly device?: string }[] 
   { text: 'ata3: SATA link down (SStatus 0 SControl 300)' },
   { text: 'ata3: SATA link up 6.0 Gbps (SStatus 133 SControl 300)' },
   { text: 'md/raid1:md0: active with 2 out of 2 mirrors' },
+  { text: 'md/raid1:md0: redirecting sector 4656 to other mirror: sdb1' },
+  { text: 'device-mapper: multipath: 253:0: Reinstating path 8:0.' },
+  { text: 'device-mapper: multipath: 253:0: Failing path 99:99.' },
+  { text: 'device-mapper: thin: 253:0: switching pool to write mode' },
+  { text: 'dm-0: writeback error on inode 131, offset 0, sector 112 and more' },
   { text: 'EXT4-fs (sda1): mounted filesystem with ordered data mode. Opts: (null)' },
   { text: 'EXT4-fs (sda1): re-mounted. Opts: errors=remount-ro' },
   { text: 'EXT4-fs (sda1): recovery complete' },

@@ -44,6 +44,7 @@ const waitDeeds: fc.Arbitrary<Deed>[] = [
     const spec = { ...(t !== null && { tid: t }), forMs: ms, runMs };
     return fc.oneof(
       fc.constant<Deed>((s) => s.runs(p, spec)),
+      fc.constant<Deed>((s) => s.wait('wait.run', p, `pid:${p}`, { cpu: 0, cpus: 2 }, spec)),
       fc.constant<Deed>((s) => s.sleeps(p, spec)),
       fc.constant<Deed>((s) => s.futex(p, spec)),
       fc.constant<Deed>((s) => s.accepts(p, spec)),
@@ -72,6 +73,40 @@ const waitDeeds: fc.Arbitrary<Deed>[] = [
       ),
     );
   }),
+];
+
+/** What the kernel log says, of numbers that are anybody's. */
+const logDeeds: fc.Arbitrary<Deed>[] = [
+  fc
+    .tuple(
+      tid,
+      fc.constantFrom('hung-task', 'soft-lockup', 'rcu-stall', 'oom', 'bug'),
+      fc.constantFrom('cpu:0', 'cpu:1', 'node'),
+    )
+    .map<Deed>(
+      ([n, kind, cpu]) =>
+        (s) =>
+          s.say('error.kernel', cpu, 1, { class: kind, message: kind, seconds: 2 }, 'kmsg', n),
+    ),
+  fc.tuple(tid, fc.constantFrom('node', 'cpu:0', 'net:eth0')).map<Deed>(
+    ([n, entity]) =>
+      (s) =>
+        s.say(
+          'error.hw',
+          entity,
+          1,
+          {
+            class: 'mce',
+            severity: 'uncorrected',
+            message: 'x',
+            about: [`pid:${n}`, 'block:sda', 'net:eth0'],
+          },
+          'kmsg',
+        ),
+  ),
+  fc
+    .constantFrom('topo.link_down', 'topo.link_up')
+    .map<Deed>((type) => (s) => s.say(type, 'net:eth0', 1, { message: 'x' }, 'kmsg')),
 ];
 
 const otherDeeds: fc.Arbitrary<Deed>[] = [
@@ -118,6 +153,7 @@ const otherDeeds: fc.Arbitrary<Deed>[] = [
         (s) =>
           s.transport(type, flowFor(s, which), 1),
     ),
+  ...logDeeds,
   fc.constantFrom(0, 1, 400, 1_000, 4_000, 700_000).map<Deed>((ms) => (s) => s.later(ms)),
 ];
 

@@ -1,6 +1,6 @@
 // A program that lives on storage.
 //   mode=read    reads blocks at random places of path, past the page cache (direct=0: through it)
-//   mode=write   appends blocks to path, each followed by fdatasync
+//   mode=write   appends blocks to path (of a device: puts them at random places), each followed by fdatasync
 //   mode=loader  a trainer (this process) that reads a pipe, which a worker fills with what it reads of path
 //   mode=mmap    touches pages of path that it has mapped
 //   mode=stat    asks for the attributes of path
@@ -71,10 +71,15 @@ static void reader(void)
 
 static void writer(void)
 {
-	int fd = open_path(O_WRONLY | O_CREAT | O_APPEND);
+	struct stat st;
+	// Nothing can be appended to a device: it is written at random places.
+	int device = stat(path, &st) == 0 && S_ISBLK(st.st_mode);
+	int fd = open_path(device ? O_WRONLY : O_WRONLY | O_CREAT | O_APPEND);
+	off_t size = MUST(lseek(fd, 0, SEEK_END));
 	void *block = buffer();
 	ready(getpid(), self_tid(), "kind=all");
 	for (long steps = 0;;) {
+		if (device) MUST(lseek(fd, somewhere(size), SEEK_SET));
 		if (write(fd, block, block_bytes) != block_bytes || fdatasync(fd) != 0) failed();
 		else stepped(++steps);
 	}

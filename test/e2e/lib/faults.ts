@@ -3,13 +3,18 @@
  * the tests (is the answer right, and let go?) and the benchmark (how soon is it right?).
  */
 import { execFile } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { promisify } from 'node:util';
 import type { WhyAnswer } from '../../../src/scene/answer.js';
 import { type Controller, cgroupSkip, makeCgroup } from '../../lib/cgroup.js';
-import { type Disk, dmDisk, loopDisk, scsiDisk, throttledDisk, without } from '../../lib/disks.js';
+import type { Disk } from '../../lib/disks/disk.js';
+import { dmDisk } from '../../lib/disks/dm.js';
+import { without } from '../../lib/disks/features.js';
+import { loopDisk } from '../../lib/disks/loop.js';
+import { scsiDisk } from '../../lib/disks/scsi.js';
+import { throttledDisk } from '../../lib/disks/throttle.js';
 import { createNfs, nfsMissing } from '../../lib/nfs.js';
 import { OWN_PREFIX } from '../../lib/owner.js';
 import { type Proc, startWorkload } from '../../lib/proc.js';
@@ -39,6 +44,7 @@ export interface Victim {
 }
 
 const nothing = async (): Promise<undefined> => undefined;
+const HUNG_TASK = '/proc/sys/kernel/hung_task_timeout_secs';
 
 export const FAULTS: readonly Fault[] = [
   {
@@ -171,6 +177,37 @@ export const FAULTS: readonly Fault[] = [
     },
   },
   {
+    name: 'hung task',
+    askedS: 5,
+    missing: async () =>
+      existsSync(HUNG_TASK) ? without('loop', 'dm') : 'no hung task detector in this kernel',
+    prepare: async (scope) => {
+      const disk = await dmDisk(scope, '0 {size} linear {on} 0', await loopDisk(scope));
+      set(scope, HUNG_TASK, '1');
+      // The kernel tells of so many, and then of none.
+      set(scope, '/proc/sys/kernel/hung_task_warnings', '10');
+      // Reads are killable, and so never called hung: a write-back is waited for.
+      const victim = await startWorkload(scope, 'storage', { mode: 'write', path: disk.path, pace_ms: 20 });
+      // Undone before the victim is: until then it cannot even be killed.
+      scope.teardown(() => disk.release());
+      await victim.ready('step');
+      return {
+        pid: victim.pid,
+        inject: () => disk.stall(),
+        right: (answer) =>
+          is('StorageSlow', 'Suspended', `block:${disk.name}`)(answer) &&
+          answer.evidence.some(
+            ({ probe, type, entity, detail }) =>
+              probe === 'kmsg' &&
+              type === 'error.kernel' &&
+              entity === `pid:${victim.pid}` &&
+              detail?.startsWith(`INFO: task storage:${victim.pid} blocked`) === true,
+          ),
+        heal: () => disk.release(),
+      };
+    },
+  },
+  {
     name: 'stopped file server',
     askedS: 5,
     missing: nfsMissing,
@@ -231,6 +268,13 @@ export const FAULTS: readonly Fault[] = [
   },
 ];
 
+/** Put back when the test is over. */
+function set(scope: Scope, path: string, value: string): void {
+  const before = readFileSync(path, 'utf8');
+  scope.teardown(() => writeFileSync(path, before));
+  writeFileSync(path, value);
+}
+
 function lacks(controller: Controller): () => Promise<string | undefined> {
   return async () => {
     const reason = cgroupSkip(controller);
@@ -275,7 +319,7 @@ export async function mountExt4(scope: Scope, disk: Disk): Promise<string> {
   return at;
 }
 
-async function unmount(at: string): Promise<boolean> {
+export async function unmount(at: string): Promise<boolean> {
   if (!existsSync(at)) return true;
   return run('umount', [at]).then(
     () => true,

@@ -4,7 +4,13 @@
  */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Disk, dmDisk, loopDisk, nullDisk, scsiDisk, throttledDisk, without } from '../../lib/disks.js';
+import type { Disk } from '../../lib/disks/disk.js';
+import { dmDisk } from '../../lib/disks/dm.js';
+import { without } from '../../lib/disks/features.js';
+import { loopDisk } from '../../lib/disks/loop.js';
+import { nullDisk } from '../../lib/disks/null-blk.js';
+import { scsiDisk } from '../../lib/disks/scsi.js';
+import { throttledDisk } from '../../lib/disks/throttle.js';
 import { createNfs, nfsMissing } from '../../lib/nfs.js';
 import { type Proc, startWorkload } from '../../lib/proc.js';
 import type { Scope } from '../../lib/scope.js';
