@@ -6,13 +6,21 @@
 //   mode=stat    asks for the attributes of path
 //   mode=hold    has path open for writing and sleeps
 // pace_ms: pause between two steps. on_error=exit: ends with code 3 on the first failure; else it goes on.
+// later=BYTES: reads only what is before that offset of the file, and only at it from SIGUSR1 on.
 // Says `ready kind=all` before the first step, `step` after each hundredth and the first, `error errno=N` for failures.
 #include "common.h"
 #include <sys/mman.h>
 
 static const char *mode, *path;
-static long block_bytes, pace_ms, direct;
+static long block_bytes, pace_ms, direct, later;
 static int exits;
+static volatile sig_atomic_t late;
+
+static void on_late(int signal)
+{
+	(void)signal;
+	late = 1;
+}
 
 static int is(const char *name) { return strcmp(mode, name) == 0; }
 
@@ -53,7 +61,8 @@ static int open_path(int flags)
 
 static void read_once(int fd, off_t size, void *block, long *steps)
 {
-	if (pread(fd, block, block_bytes, somewhere(size)) < 0) failed();
+	off_t at = later == 0 ? somewhere(size) : late ? later : somewhere(later);
+	if (pread(fd, block, block_bytes, at) < 0) failed();
 	else stepped(++*steps);
 }
 
@@ -146,6 +155,8 @@ int main(int argc, char **argv)
 	block_bytes = arg_num(argc, argv, "block", 4096);
 	pace_ms = arg_num(argc, argv, "pace_ms", 0);
 	direct = arg_num(argc, argv, "direct", 1);
+	later = arg_num(argc, argv, "later", 0);
+	signal(SIGUSR1, on_late);
 	exits = strcmp(arg_str(argc, argv, "on_error", "go"), "exit") == 0;
 	srandom(getpid());
 	if (is("read")) reader();

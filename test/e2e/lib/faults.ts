@@ -117,12 +117,13 @@ export const FAULTS: readonly Fault[] = [
         path: disk.path,
         pace_ms: 5,
         block: 512,
+        later: disk.badSector * 512,
       });
       await victim.ready('step');
       return {
         pid: victim.pid,
-        // It reads at random places: until it meets the bad sectors, there is no fault.
         inject: async () => {
+          process.kill(victim.pid, 'SIGUSR1');
           await victim.ready('error');
         },
         right: is('StorageIoError', null, `block:${disk.name}`),
@@ -136,12 +137,14 @@ export const FAULTS: readonly Fault[] = [
     prepare: async (scope) => {
       const below = await scsiDisk(scope);
       const disk = await dmDisk(scope, '0 {size} linear {on} 0', below);
-      const args = { mode: 'read', path: disk.path, pace_ms: 5, block: 512, on_error: 'exit' };
+      const later = below.badSector * 512;
+      const args = { mode: 'read', path: disk.path, pace_ms: 5, block: 512, later, on_error: 'exit' };
       const victim = await startWorkload(scope, 'storage', args);
       await victim.ready('step');
       return {
         pid: victim.pid,
         inject: async () => {
+          process.kill(victim.pid, 'SIGUSR1');
           await victim.exited;
         },
         right: (answer) =>
