@@ -6,6 +6,7 @@ import type { Kernel } from '../kernel/kernel.js';
 import type { Poller } from '../kernel/poller.js';
 import { programRunStats, type RunTimeMeter } from '../kernel/prog-stats.js';
 import type { Loss, MetricSources, ProgramRuns } from '../metrics/sources.js';
+import type { GpuProbe } from '../probes/gpu.js';
 import type { KmsgProbe } from '../probes/kmsg.js';
 import type { SubprocessProbe } from '../probes/subprocess.js';
 import type { WaitsProbe } from '../probes/waits.js';
@@ -28,6 +29,7 @@ export interface MetricParts {
   readonly api: ApiServer;
   readonly waits: () => WaitsProbe | undefined;
   readonly kmsg: () => KmsgProbe | undefined;
+  readonly gpu: () => GpuProbe | undefined;
 }
 
 export function metricSources(parts: MetricParts): MetricSources {
@@ -44,6 +46,13 @@ export function metricSources(parts: MetricParts): MetricSources {
     probes: () => parts.probes.states(),
     subprocesses: () => parts.subprocesses.map((probe) => probe.stats()),
     ...(parts.recording && { recording: () => recordingTotals(parts) }),
+    gpus: () =>
+      (parts.gpu()?.costs() ?? []).map(({ gpu, looks, calls, spentMs }) => ({
+        gpu,
+        looks,
+        calls,
+        spentSeconds: spentMs / 1_000,
+      })),
     drainSeconds: () => (parts.poller()?.spentMs ?? 0) / 1_000,
   };
 }
@@ -58,6 +67,10 @@ function* losses(parts: MetricParts): Generator<Loss> {
   yield { source: 'waits', reason: 'pass', count: parts.waits()?.stats.failures ?? 0 };
   for (const [reason, count] of Object.entries(parts.kmsg()?.lost() ?? {}))
     yield { source: 'kmsg', reason, count };
+  const gpu = parts.gpu()?.stats;
+  yield { source: 'gpu', reason: 'deadline', count: gpu?.missedDeadlines ?? 0 };
+  yield { source: 'gpu', reason: 'failed', count: gpu?.failures ?? 0 };
+  yield { source: 'gpu', reason: 'unknown_device', count: gpu?.unknownEvents ?? 0 };
   yield { source: 'graph', reason: 'failed', count: parts.hub.failures };
   yield { source: 'graph', reason: 'stale', count: parts.graph.stats().stale };
   yield { source: 'api', reason: 'slow_reader', count: parts.api.stats.droppedTotal };

@@ -48,6 +48,8 @@ export function applyHost(graph: StateGraph, event: HostEvent): void {
         node.hardware = { attrs: event.attrs, fact: factOf(event), since };
       }
       break;
+    case 'error.xid':
+    case 'error.sxid':
     case 'topo.link_down':
     case 'topo.link_up':
       break;

@@ -156,6 +156,8 @@ export class StateGraph {
         return;
       case 'error.hw':
       case 'error.kernel':
+      case 'error.xid':
+      case 'error.sxid':
       case 'topo.link_down':
       case 'topo.link_up':
       case 'compute.throttle':
@@ -164,6 +166,12 @@ export class StateGraph {
       case 'compute.pressure':
         applyHost(this, event);
         return;
+      case 'gpu.device':
+      case 'gpu.use':
+      case 'gpu.health':
+      case 'gpu.processes':
+      case 'gpu.state':
+      case 'gpu.event':
       case 'custom':
         return;
       default:
