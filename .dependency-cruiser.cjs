@@ -5,9 +5,10 @@
 const MAY_IMPORT = {
   util: [],
   events: [],
+  xid: [],
   ffi: [],
   kernel: ['ffi'],
-  probes: ['ffi', 'kernel'],
+  probes: ['ffi', 'kernel', 'xid'],
   graph: [],
   scene: ['graph'],
   metrics: ['kernel', 'graph'],

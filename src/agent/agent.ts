@@ -139,6 +139,7 @@ export class Agent {
         recorder: () => this.#recorder,
         recording: this.#config.record !== undefined,
         api: this.#api,
+        gpu: () => this.#builtin?.gpu,
       }),
     );
     const pages = {
@@ -197,7 +198,8 @@ export class Agent {
     this.#poller = poller;
     const { sink } = this.#hub;
     const context: ProbeContext = { kernel, poller, clock: this.#clock, sink, log: this.#log, signal };
-    const builtin = new BuiltinProbes(context);
+    const { nvml } = this.#config;
+    const builtin = new BuiltinProbes(context, nvml === undefined ? {} : { nvml });
     this.#builtin = builtin;
     for (const name of this.#config.probes) await this.#probes.start(builtin.make(name), signal);
     poller.start();

@@ -4,6 +4,7 @@ import { BlockProbe } from '../probes/block.js';
 import { Devices } from '../probes/devices.js';
 import { FilesystemProbe } from '../probes/filesystem.js';
 import { FlowTable } from '../probes/flow-table.js';
+import { GpuProbe } from '../probes/gpu.js';
 import { HostProbe } from '../probes/host.js';
 import { KmsgProbe } from '../probes/kmsg.js';
 import type { MountedOn } from '../probes/kmsg-places.js';
@@ -17,20 +18,32 @@ import type { BuiltinProbe } from './config.js';
 /** Events after which the users of their entity matter. */
 const TROUBLE: ReadonlySet<EventType> = new Set<EventType>(['storage.error', 'error.fs', 'error.hw']);
 
+export interface BuiltinOptions {
+  /** Path of NVML. */
+  readonly nvml?: string;
+}
+
 export class BuiltinProbes {
   readonly #context: ProbeContext;
+  readonly #options: BuiltinOptions;
   // Shared, so that probes name the same things alike.
   readonly #flows = new FlowTable();
   readonly #mounts = new Mounts();
   #block: BlockProbe | undefined;
   #filesystem: FilesystemProbe | undefined;
+  #gpu: GpuProbe | undefined;
   #host: HostProbe | undefined;
   #kmsg: KmsgProbe | undefined;
   #tcp: TcpProbe | undefined;
   #waits: WaitsProbe | undefined;
 
-  constructor(context: ProbeContext) {
+  constructor(context: ProbeContext, options: BuiltinOptions = {}) {
     this.#context = context;
+    this.#options = options;
+  }
+
+  get gpu(): GpuProbe | undefined {
+    return this.#gpu;
   }
 
   make(name: BuiltinProbe): Probe {
@@ -53,6 +66,11 @@ export class BuiltinProbes {
       case 'host':
         this.#host = new HostProbe(context);
         return this.#host;
+      case 'gpu': {
+        const { nvml } = this.#options;
+        this.#gpu = new GpuProbe(context, nvml === undefined ? {} : { library: nvml });
+        return this.#gpu;
+      }
       case 'kmsg':
         this.#kmsg = new KmsgProbe(context, { fsOf: (block) => this.#mountedOn(block) });
         return this.#kmsg;
@@ -67,11 +85,14 @@ export class BuiltinProbes {
     this.#block?.pass(full);
     this.#filesystem?.pass(full);
     this.#host?.pass(full);
+    // Not waited for: a GPU may never answer. What is known is a second old at most while anything uses GPUs.
+    void this.#gpu?.pass(full);
     this.#waits?.pass(full);
   }
 
   /** Who uses what is in trouble: looked up when it is, and not before. */
   heed(event: Event): void {
+    this.#gpu?.heed(event);
     if (!TROUBLE.has(event.type)) return;
     this.#filesystem?.trouble(event.entity);
     // An array whose member failed has users of its own.

@@ -13,7 +13,16 @@ import { splitCommand } from './split-command.js';
  * Built into the agent, in the order they start: flows and waits name processes, filesystems name devices.
  * Other programs come in by `--probe`.
  */
-export const BUILTIN_PROBES = ['process', 'block', 'filesystem', 'tcp', 'waits', 'host', 'kmsg'] as const;
+export const BUILTIN_PROBES = [
+  'process',
+  'block',
+  'filesystem',
+  'tcp',
+  'waits',
+  'host',
+  'gpu',
+  'kmsg',
+] as const;
 export type BuiltinProbe = (typeof BUILTIN_PROBES)[number];
 
 export interface AgentConfig {
@@ -22,6 +31,8 @@ export interface AgentConfig {
   /** Absent: nothing listens on the network. */
   readonly metrics?: MetricsListen;
   readonly rules?: string;
+  /** Absent: libnvidia-ml.so.1 where the system finds it. */
+  readonly nvml?: string;
   readonly probes: readonly BuiltinProbe[];
   /** Programs that print events, as argument vectors. */
   readonly subprocesses: readonly (readonly string[])[];
@@ -52,6 +63,7 @@ const SETTINGS = {
   'metrics-address': 'address for --metrics-port (default: all)',
   rules: 'directory of rule files',
   probes: `built-in probes to run, comma-separated, or "none" (default ${BUILTIN_PROBES.join(',')})`,
+  nvml: 'path of libnvidia-ml.so.1, where the system does not find it',
   probe: 'a program that prints events as JSON lines, run without a shell; may be given again',
   record: 'write every event to this new file, for xctl why --replay',
   'log-level': `${LOG_LEVELS.join(', ')} (default info)`,
@@ -102,10 +114,12 @@ function configOf(flags: ReadonlyMap<string, unknown>, file: ReadonlyMap<Setting
   const rules = text('rules');
   if (rules !== undefined) requireDirectory(rules);
   const record = text('record');
+  const nvml = text('nvml');
   return {
     socket,
     ...(port !== undefined && { metrics: { port: portOf(port), ...(address !== undefined && { address }) } }),
     ...(rules !== undefined && { rules: resolve(rules) }),
+    ...(nvml !== undefined && { nvml }),
     probes: probesOf(given('probes')),
     subprocesses: commandsOf(given('probe')),
     ...(record !== undefined && { record: resolve(record) }),

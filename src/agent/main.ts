@@ -29,7 +29,18 @@ async function run(config: AgentConfig, log: Log): Promise<void> {
     logFailure(log, 'xctl-agent ends', error);
     process.exitCode = exitCodeOf(error);
   }
-  // What still holds the event loop (a native call, a hung disk) must not hold the process.
+  await leave();
+}
+
+/** What still holds the event loop (a native call, a hung disk) must not hold the process. */
+async function leave(): Promise<void> {
+  try {
+    const { pendingCalls } = await import('../ffi/native.js');
+    const { exitNow } = await import('../ffi/libc.js');
+    if (pendingCalls() > 0) exitNow(Number(process.exitCode ?? 0));
+  } catch {
+    // Without FFI nothing of it is under way.
+  }
   process.exit();
 }
 

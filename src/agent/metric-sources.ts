@@ -6,6 +6,7 @@ import type { Kernel } from '../kernel/kernel.js';
 import type { Poller } from '../kernel/poller.js';
 import { programRunStats, type RunTimeMeter } from '../kernel/prog-stats.js';
 import type { Loss, MetricSources, ProgramRuns } from '../metrics/sources.js';
+import type { GpuProbe } from '../probes/gpu.js';
 import type { SubprocessProbe } from '../probes/subprocess.js';
 import type { EventHub } from './event-hub.js';
 import type { ProbeSet } from './probe-set.js';
@@ -24,6 +25,7 @@ export interface MetricParts {
   readonly recorder: () => Recorder | undefined;
   readonly recording: boolean;
   readonly api: ApiServer;
+  readonly gpu: () => GpuProbe | undefined;
 }
 
 export function metricSources(parts: MetricParts): MetricSources {
@@ -40,6 +42,13 @@ export function metricSources(parts: MetricParts): MetricSources {
     probes: () => parts.probes.states(),
     subprocesses: () => parts.subprocesses.map((probe) => probe.stats()),
     ...(parts.recording && { recording: () => recordingTotals(parts) }),
+    gpus: () =>
+      (parts.gpu()?.costs() ?? []).map(({ gpu, looks, calls, spentMs }) => ({
+        gpu,
+        looks,
+        calls,
+        spentSeconds: spentMs / 1_000,
+      })),
     drainSeconds: () => (parts.poller()?.spentMs ?? 0) / 1_000,
   };
 }

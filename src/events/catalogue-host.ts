@@ -16,7 +16,10 @@ const ref = shape<ProcessRef>({ pid, start: count });
 
 const link = shape<LinkAttrs>({ driver: optional(text), message: text });
 
-type HostType = Extract<keyof EventCatalogue, `${'error' | 'topo' | 'compute'}.${string}`>;
+type HostType = Exclude<
+  Extract<keyof EventCatalogue, `${'error' | 'topo' | 'compute'}.${string}`>,
+  'error.xid' | 'error.sxid'
+>;
 
 export const HOST: { readonly [T in HostType]: Guard<EventCatalogue[T]> } = {
   'error.hw': shape<HardwareErrorAttrs>({

@@ -28,8 +28,10 @@ import type {
   WaitAttrs,
   WaitOp,
 } from './event.js';
+import { GPU } from './catalogue-gpu.js';
 import { HOST } from './catalogue-host.js';
 import { holder, STORAGE } from './catalogue-storage.js';
+import { XID } from './catalogue-xid.js';
 
 type Created = NonNullable<SocketOwner['created']>;
 type Last = NonNullable<SocketOwner['last']>;
@@ -183,6 +185,8 @@ const ATTRS: { readonly [T in EventType]: Guard<EventCatalogue[T]> } = {
 
   ...STORAGE,
   ...HOST,
+  ...XID,
+  ...GPU,
 
   custom: isRecord,
 };

@@ -69,7 +69,8 @@ export function decodeEvent(line: string): Decoded {
   const ts = timeOf(raw.fields.ts);
   const name = type === 'custom' ? raw.fields.customType : type;
   if (!isProbe(probe)) return refuse('probe');
-  if (!isType(name)) return refuse('type');
+  // The catalogue has a family of its own (gpu.*) that programs may not use.
+  if (typeof name !== 'string' || !(isType(name) || isCatalogueType(name))) return refuse('type');
   if (ts === undefined) return refuse('ts');
   // The catalogue's own ids are this project's; one of them, wait.pass, is about the node and names nothing.
   if (!isEntity(entity) && !(isCatalogueType(name) && isShortText(entity))) return refuse('entity');

@@ -4,6 +4,14 @@
  */
 
 import type {
+  GpuDeviceAttrs,
+  GpuEventAttrs,
+  GpuHealthAttrs,
+  GpuProcess,
+  GpuStateAttrs,
+  GpuUseAttrs,
+} from './gpu.js';
+import type {
   FilesystemErrorAttrs,
   HardwareErrorAttrs,
   KernelErrorAttrs,
@@ -21,6 +29,7 @@ import type {
   RpcAttrs,
   SpaceAttrs,
 } from './storage.js';
+import type { SxidAttrs, XidAttrs } from './xid.js';
 
 /** A process is (pid, start), never a bare pid. `start`: nanoseconds of CLOCK_BOOTTIME. */
 export interface ProcessRef {
@@ -261,6 +270,10 @@ export interface EventCatalogue {
   'error.kernel': KernelErrorAttrs;
   /** entity `fs:…` or `block:…` */
   'error.fs': FilesystemErrorAttrs;
+  /** A fault of a GPU; entity `gpu:…`, see ids.ts. value 1 + suppressed */
+  'error.xid': XidAttrs;
+  /** A fault of an NVSwitch; entity `nvswitch:3`. value 1 + suppressed */
+  'error.sxid': SxidAttrs;
   /** entity `net:eth0`, `rdma:mlx5_0/1` */
   'topo.link_down': LinkAttrs;
   'topo.link_up': LinkAttrs;
@@ -279,6 +292,19 @@ export interface EventCatalogue {
   };
   /** entity `node`. value: the largest of them */
   'compute.pressure': PressureAttrs;
+
+  /** A GPU was found, has changed or is gone; entity `gpu:N`, as in all gpu.*. value: memory in bytes, 0 where unknown */
+  'gpu.device': GpuDeviceAttrs;
+  /** One look at it. value: share of the time in which a kernel ran, per cent; 0 where unknown (MIG) */
+  'gpu.use': GpuUseAttrs;
+  /** Its counts of errors and its links, when they have changed or are asked for. value: links that are down */
+  'gpu.health': GpuHealthAttrs;
+  /** Compute processes on it, largest first, at most 256. value: their bytes */
+  'gpu.processes': { readonly processes: readonly GpuProcess[] };
+  /** value: ms that the call hangs, or that what `was` has lasted */
+  'gpu.state': GpuStateAttrs;
+  /** value: the XID, else 1 */
+  'gpu.event': GpuEventAttrs;
 
   /** From a JSONL probe: any type of the eight families that this table does not name. */
   custom: Readonly<Record<string, unknown>>;

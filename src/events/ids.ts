@@ -57,6 +57,20 @@ export function cgroupId(path: string): string {
   return `cgroup:${path}`;
 }
 
+/** By NVML's index, which is also nvidia-smi's. */
+export function gpuId(index: number): string {
+  return `gpu:${index}`;
+}
+
+/** A GPU by its PCI address: the kernel log knows no index. Whoever knows it (NVML) calls the same one `gpu:0`. */
+export function gpuPciId(pci: string): string {
+  return `gpu:${pci}`;
+}
+
+export function nvswitchId(instance: number): string {
+  return `nvswitch:${instance}`;
+}
+
 /** What is wrong with a thing, as a node of its own: `error:latency/block:nvme0n1`. */
 export function errorId(what: string, of: string): string {
   return `error:${what}/${of}`;

@@ -11,6 +11,7 @@ const mmapFunction = libc.bind('mmap', 'i64', ['ptr', 'u64', 'i32', 'i32', 'i32'
 const munmapFunction = libc.bind('munmap', 'i32', ['ptr', 'u64']);
 const clockGettime = libc.bind('clock_gettime', 'i32', ['i32', 'ptr']);
 const memcpy = libc.bind('memcpy', 'ptr', ['ptr', 'ptr', 'u64']);
+const exitFunction = libc.bind('_exit', 'void', ['i32']);
 const mallocTrim = libc.bind('malloc_trim', 'i32', ['u64']);
 const strnlen = libc.bind('strnlen', 'u64', ['ptr', 'u64']);
 const vsnprintfFunction = libc.bind('vsnprintf', 'i32', ['ptr', 'u64', 'ptr', 'ptr']);
@@ -29,9 +30,22 @@ export function getpid(): number {
   return getpidFunction.call();
 }
 
+/** Comes back when libuv's pool has begun all that was asked of it before. */
+export async function poolAnswers(): Promise<void> {
+  await getpidFunction.callAsync();
+}
+
 /** Real uid of the process. */
 export function getuid(): number {
   return getuidFunction.call() % 0x1_0000_0000;
+}
+
+/**
+ * Ends the process, now. `process.exit()` first waits for every call that runs on another thread, and one of a driver
+ * that hangs may take for ever.
+ */
+export function exitNow(code: number): void {
+  exitFunction.call(code);
 }
 
 /** Bytes of a memory page. */

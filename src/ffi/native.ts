@@ -17,7 +17,7 @@ export type ArgType = 'i32' | 'u32' | 'u64' | 'ptr';
 /** Types of results; `ptr` is a handle: a number, never a Buffer. */
 export type ResultType = 'void' | 'i32' | 'i64' | 'u64' | 'ptr';
 type ArgOf<T> = T extends 'ptr' ? Pinned | number : number;
-type ArgsOf<A extends readonly ArgType[]> = { readonly [K in keyof A]: ArgOf<A[K]> };
+export type ArgsOf<A extends readonly ArgType[]> = { readonly [K in keyof A]: ArgOf<A[K]> };
 
 const FFI_TYPE_OF = {
   void: 'void',
@@ -29,8 +29,11 @@ const FFI_TYPE_OF = {
 } as const;
 const CELL_BYTES = 8;
 
-/** Argument cells, the list of their addresses and the result, in one piece of memory. */
-class Frame {
+/**
+ * Argument cells, the list of their addresses and the result, in one piece of memory: what one call at a time needs.
+ * One made for more arguments than a function has will do for it too.
+ */
+export class Frame {
   readonly #cells: Pinned;
   readonly #argc: number;
   readonly argv: Buffer;
@@ -51,7 +54,7 @@ class Frame {
   fill(args: readonly (Pinned | number)[]): void {
     this.kept = args;
     const view = this.#cells.view;
-    for (let i = 0; i < this.#argc; i++) {
+    for (let i = 0; i < args.length; i++) {
       const arg = args[i] ?? 0;
       const value = typeof arg === 'number' ? arg : arg.address;
       // Two's complement in 64 bits: a narrower type is the low end of it.
@@ -76,6 +79,13 @@ class Frame {
         return view.getUint32(at, true) + view.getUint32(at + 4, true) * 0x1_0000_0000;
     }
   }
+}
+
+let pending = 0;
+
+/** Calls by `callAsync` that have not come back. */
+export function pendingCalls(): number {
+  return pending;
 }
 
 /** A C function. Numbers in, a number out; 64-bit values are exact below 2^53. */
@@ -108,12 +118,18 @@ export class NativeFunction<A extends readonly ArgType[]> {
 
   /** The same on a thread of libuv's pool, for calls that block. `errno` cannot be read after it. */
   callAsync(...args: ArgsOf<A>): Promise<number> {
-    const frame = new Frame(this.#argc);
+    return this.callAsyncIn(new Frame(this.#argc), args);
+  }
+
+  /** `callAsync` with a frame that is kept, which no other call may use before this one has come back. */
+  callAsyncIn(frame: Frame, args: ArgsOf<A>): Promise<number> {
     frame.fill(args);
+    pending++;
     return new Promise((resolve, reject) => {
       bindings.ffi_call_async(this.#cif, this.#code, frame.result, frame.argv, (error) => {
         // Reading the result here also keeps the frame alive until C is done with it.
         const value = frame.take(this.#result);
+        pending--;
         if (error) reject(error);
         else resolve(value);
       });

@@ -45,6 +45,9 @@ export function applyHost(graph: StateGraph, event: HostEvent): void {
     case 'error.hw':
       applyHardware(graph, event);
       return;
+    case 'error.xid':
+    case 'error.sxid':
+      return;
     case 'topo.link_down':
       remember(graph.host.links, event.entity, { down: saidOf(event), up: undefined });
       return;

@@ -163,6 +163,8 @@ export class StateGraph {
         return;
       case 'error.hw':
       case 'error.kernel':
+      case 'error.xid':
+      case 'error.sxid':
       case 'topo.link_down':
       case 'topo.link_up':
       case 'compute.throttle':
@@ -171,6 +173,12 @@ export class StateGraph {
       case 'compute.pressure':
         applyHost(this, event);
         return;
+      case 'gpu.device':
+      case 'gpu.use':
+      case 'gpu.health':
+      case 'gpu.processes':
+      case 'gpu.state':
+      case 'gpu.event':
       case 'custom':
         return;
       default:

@@ -1,5 +1,5 @@
 /** Every metric of the agent's own: name, help, labels, and where the values come from. */
-import type { MetricSources, RecordingTotals, SubprocessTotals } from './sources.js';
+import type { GpuCosts, MetricSources, RecordingTotals, SubprocessTotals } from './sources.js';
 
 export type Labels = Readonly<Record<string, string>>;
 export type Series = Iterable<readonly [labels: Labels, value: number]>;
@@ -17,6 +17,7 @@ export function definitions(sources: MetricSources): readonly Definition[] {
   return [
     ...ofAgent(sources),
     ...ofGraph(sources),
+    ...ofGpus(sources),
     ...ofSubprocesses(sources),
     ...(recording === undefined ? [] : ofRecording(recording)),
   ];
@@ -106,6 +107,33 @@ function ofGraph(sources: MetricSources): readonly Definition[] {
       help: 'Events about an older process that had the same pid.',
       labels: [],
       read: () => [[{}, sources.graph().stale]],
+    },
+  ];
+}
+
+/** What looking at GPUs costs, not what they do. */
+function ofGpus(sources: MetricSources): readonly Definition[] {
+  const labels = ['gpu'];
+  const each = (value: (costs: GpuCosts) => number) => (): Series =>
+    sources.gpus().map((costs) => [{ gpu: `${costs.gpu}` }, value(costs)]);
+  return [
+    {
+      name: 'xctl_gpu_looks_total',
+      help: 'Looks at a GPU by NVML.',
+      labels,
+      read: each((costs) => costs.looks),
+    },
+    {
+      name: 'xctl_gpu_nvml_calls_total',
+      help: 'Calls of NVML about a GPU.',
+      labels,
+      read: each((costs) => costs.calls),
+    },
+    {
+      name: 'xctl_gpu_nvml_seconds_total',
+      help: 'Time that calls of NVML about a GPU took, most of it waiting for the driver.',
+      labels,
+      read: each((costs) => costs.spentSeconds),
     },
   ];
 }

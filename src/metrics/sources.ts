@@ -36,6 +36,14 @@ export interface RecordingTotals {
   readonly dropped: Readonly<Record<string, number>>;
 }
 
+export interface GpuCosts {
+  /** NVML's index. */
+  readonly gpu: number;
+  readonly looks: number;
+  readonly calls: number;
+  readonly spentSeconds: number;
+}
+
 export interface MetricSources {
   readonly build: {
     readonly version: string;
@@ -53,6 +61,7 @@ export interface MetricSources {
   subprocesses(): readonly SubprocessTotals[];
   /** Absent without --record. */
   readonly recording?: () => RecordingTotals;
+  gpus(): readonly GpuCosts[];
   /** Time spent in draining the rings, decoding and the graph. */
   drainSeconds(): number;
 }

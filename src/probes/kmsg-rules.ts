@@ -11,6 +11,7 @@
  */
 import type { FilesystemErrorAttrs, HardwareErrorAttrs, KernelErrorAttrs } from '../events/host.js';
 import { FILESYSTEM_RULES } from './kmsg-rules-fs.js';
+import { GPU_RULES, type GpuFound } from './kmsg-rules-gpu.js';
 import { HARDWARE_RULES } from './kmsg-rules-hw.js';
 import { KERNEL_RULES } from './kmsg-rules-kernel.js';
 import { LINK_RULES } from './kmsg-rules-link.js';
@@ -42,6 +43,7 @@ export type Found =
       readonly fsType: string;
       readonly op?: FilesystemErrorAttrs['op'];
     }
+  | GpuFound
   | { readonly type: 'topo.link'; readonly entity: string; readonly up: boolean; readonly driver?: string }
   | {
       readonly type: 'storage.server';
@@ -58,8 +60,9 @@ export interface Rule {
   readonly find: (match: RegExpExecArray, places: Places, line: KmsgLine) => Found | undefined;
 }
 
-/** The first that matches decides. NVIDIA's lines (`NVRM: Xid`) will be one more list here. */
+/** The first that matches decides. */
 const RULES: readonly Rule[] = [
+  ...GPU_RULES,
   ...STORAGE_RULES,
   ...FILESYSTEM_RULES,
   ...KERNEL_RULES,

@@ -7,6 +7,7 @@
  * Only the kernel's own lines count (facility 0): the kernel gives another one to whoever writes to the
  * device, so nobody can make up a fault. A flood costs slices of `SLICE_MS` with pauses between them; what
  * the ring overwrites meanwhile is counted, as is every line that was not looked at for another reason.
+ * Lines about GPUs are always looked at: one that floods the log must not hide another that dies.
  */
 import { setImmediate as yieldLoop } from 'node:timers/promises';
 import type { Event } from '../events/event.js';
@@ -19,7 +20,8 @@ import { KmsgClock } from './kmsg-clock.js';
 import { KmsgLimit } from './kmsg-limit.js';
 import { Places, type PlacesOptions } from './kmsg-places.js';
 import { type KmsgReader, openKmsg, RECORD_BYTES } from './kmsg-reader.js';
-import { headOf, type KmsgHead, lineOf } from './kmsg-record.js';
+import { headOf, type KmsgHead, type KmsgLine, lineOf } from './kmsg-record.js';
+import { gpuFault, gpuKey } from './kmsg-rules-gpu.js';
 import { type Found, recognise } from './kmsg-rules.js';
 import type { Probe, ProbeContext } from './probe.js';
 
@@ -227,16 +229,18 @@ export class KmsgProbe implements Probe {
   }
 
   #line(head: KmsgHead, length: number, ts: number): void {
-    if (!this.#bucket.take()) {
-      this.#lost.rate++;
-      return;
-    }
     const line = lineOf(this.#bytes, head, length);
-    const places = this.#places;
-    const found = places === undefined ? undefined : recognise(line, places);
+    const found = gpuFault(line.text) ?? this.#compare(line);
     if (found === undefined) return;
     this.#stats.recognised++;
     this.#limit.offer(keyOf(found), ts, eventOf(found, ts, printable(line.text.trim(), MESSAGE_CHARS)));
+  }
+
+  #compare(line: KmsgLine): Found | undefined {
+    if (this.#places === undefined) return undefined;
+    if (this.#bucket.take()) return recognise(line, this.#places);
+    this.#lost.rate++;
+    return undefined;
   }
 
   #now(): number {
@@ -251,6 +255,7 @@ export class KmsgProbe implements Probe {
 
 /** What counts as the same thing. Of a state the key has no state: the last one must come. */
 function keyOf(found: Found): string {
+  if (found.type === 'error.xid' || found.type === 'error.sxid') return gpuKey(found);
   return 'class' in found ? `${found.type}/${found.class}/${found.entity}` : `${found.type}/${found.entity}`;
 }
 
@@ -286,6 +291,12 @@ function eventOf(found: Found, ts: number, message: string): Event {
           message,
         },
       };
+    case 'error.xid': {
+      const { pid, attrs } = found;
+      return { ...common, type: 'error.xid', ...(pid !== undefined && { pid }), attrs };
+    }
+    case 'error.sxid':
+      return { ...common, type: 'error.sxid', attrs: found.attrs };
     case 'topo.link': {
       const attrs = { message, ...(found.driver !== undefined && { driver: found.driver }) };
       return { ...common, type: found.up ? 'topo.link_up' : 'topo.link_down', attrs };
@@ -307,6 +318,10 @@ function withSuppressed(event: Event, suppressed: number): Event {
     case 'error.kernel':
       return { ...event, value, attrs: { ...event.attrs, suppressed } };
     case 'error.fs':
+      return { ...event, value, attrs: { ...event.attrs, suppressed } };
+    case 'error.xid':
+      return { ...event, value, attrs: { ...event.attrs, suppressed } };
+    case 'error.sxid':
       return { ...event, value, attrs: { ...event.attrs, suppressed } };
     default:
       return { ...event, value };

@@ -21,12 +21,17 @@ export function isSame(pid: number, startNs: number): boolean {
 }
 
 /** Start of a process in clock ticks since boot; undefined when it is gone. */
-function startTicks(pid: number): number | undefined {
+export function startTicks(pid: number): number | undefined {
   const stat = readText(`/proc/${pid}/stat`);
   // The name is in parentheses and may hold any character, parentheses included.
   const fields = stat?.slice(stat.lastIndexOf(')') + 2).split(' ');
   const ticks = Number(fields?.[19]);
   return Number.isInteger(ticks) ? ticks : undefined;
+}
+
+/** The process's name; undefined when it is gone. */
+export function commOf(pid: number): string | undefined {
+  return readText(`/proc/${pid}/comm`)?.trimEnd();
 }
 
 /** /proc/PID/cgroup; undefined when the process is gone. */

@@ -82,7 +82,7 @@ t.test('each mistake gets one line that says what to write', async (t) => {
     [['--rules', '/nonexistent'], /is no directory/],
     [
       ['--probes', 'tcp,dns'],
-      /no probe "dns"; known are process, block, filesystem, tcp, waits, host, kmsg, or none/,
+      /no probe "dns"; known are process, block, filesystem, tcp, waits, host, gpu, kmsg, or none/,
     ],
     [['--probes', 'tcp,none'], /no probe "none"/],
     [['--probe', 'a "b'], /--probe: the command has an open "/],

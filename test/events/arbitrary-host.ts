@@ -16,9 +16,10 @@ import type {
   LinkAttrs,
   MemoryLimitAttrs,
 } from '../../src/events/host.js';
+import type { NvlinkFaultAttrs, SxidAttrs, XidAttrs } from '../../src/events/xid.js';
 
 type Attrs<Family extends string> = {
-  readonly [T in Extract<EventType, `${Family}.${string}`>]: fc.Arbitrary<EventCatalogue[T]>;
+  readonly [T in Extract<EventType, Family | `${Family}.${string}`>]: fc.Arbitrary<EventCatalogue[T]>;
 };
 
 const count = fc.nat();
@@ -121,7 +122,49 @@ export const STORAGE_ATTRS: Attrs<'storage'> = {
   'storage.server': fc.record({ server: text, responding: fc.boolean() }),
 };
 
-export const HOST_ATTRS: Attrs<'error' | 'topo' | 'compute'> = {
+export const XID_ATTRS: Attrs<'error.xid' | 'error.sxid'> = {
+  'error.xid': some<XidAttrs>(
+    {
+      code: count,
+      pci: text,
+      toldBy: fc.constantFrom('line', 'lost'),
+      message: text,
+      comm: text,
+      gi: count,
+      ci: count,
+      causedBy: count,
+      recovery: fc.constantFrom('none', 'reset-gpu', 'reboot', 'drain-p2p', 'drain-and-reset', 'unknown'),
+      sm: fc.oneof(fc.record({ gpc: count, tpc: count }), fc.record({ gpc: count, tpc: count, sm: count })),
+      nvlink: some<NvlinkFaultAttrs>(
+        {
+          unit: text,
+          fatal: fc.boolean(),
+          spreads: fc.boolean(),
+          injected: fc.boolean(),
+          link: count,
+          status: count,
+          reason: count,
+        },
+        ['unit', 'fatal', 'spreads', 'injected'],
+      ),
+      suppressed: count,
+    },
+    ['code', 'pci', 'toldBy', 'message'],
+  ),
+  'error.sxid': some<SxidAttrs>(
+    {
+      code: count,
+      pci: text,
+      severity: fc.constantFrom('correctable', 'non-fatal', 'fatal', 'unknown'),
+      link: count,
+      message: text,
+      suppressed: count,
+    },
+    ['code', 'pci', 'severity', 'message'],
+  ),
+};
+
+export const HOST_ATTRS: Omit<Attrs<'error' | 'topo' | 'compute'>, keyof typeof XID_ATTRS> = {
   'error.hw': some<HardwareErrorAttrs>(
     {
       class: fc.constantFrom('mce', 'edac', 'aer', 'nvme', 'ata', 'scsi', 'md', 'thermal', 'other'),

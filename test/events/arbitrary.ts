@@ -13,7 +13,8 @@ import {
   type SocketOwner,
   type WaitAttrs,
 } from '../../src/events/event.js';
-import { HOST_ATTRS, STORAGE_ATTRS } from './arbitrary-host.js';
+import { GPU_ATTRS } from './arbitrary-gpu.js';
+import { HOST_ATTRS, STORAGE_ATTRS, XID_ATTRS } from './arbitrary-host.js';
 
 const count = fc.nat();
 const ns = fc.integer({ min: 0, max: Number.MAX_SAFE_INTEGER });
@@ -149,7 +150,7 @@ const MORE: { readonly [T in EventType]?: fc.Arbitrary<Partial<EventCatalogue[T]
 
 /** What is no wait, no process and no flow. */
 const OTHERS: ReadonlyMap<string, fc.Arbitrary<unknown>> = new Map(
-  Object.entries<fc.Arbitrary<unknown>>({ ...STORAGE_ATTRS, ...HOST_ATTRS }),
+  Object.entries<fc.Arbitrary<unknown>>({ ...STORAGE_ATTRS, ...HOST_ATTRS, ...XID_ATTRS, ...GPU_ATTRS }),
 );
 
 function attrsOf(type: EventType): fc.Arbitrary<unknown> {

@@ -28,6 +28,7 @@ function sources(changes: Partial<MetricSources> = {}): MetricSources {
       { probe: 'waits', up: false },
     ],
     subprocesses: () => [{ running: true, restarts: 2, lines: 10, events: 9, lost: { json: 1, rate: 0 } }],
+    gpus: () => [{ gpu: 0, looks: 3, calls: 40, spentSeconds: 0.25 }],
     drainSeconds: () => 1.5,
     ...changes,
   };
@@ -100,6 +101,8 @@ t.test('no label that can grow', async (t) => {
   const metrics = createMetrics(sources());
   t.teardown(() => metrics.stop());
   const allowed = [
+    // At most 64: GPUs of one node.
+    'gpu',
     'type',
     'source',
     'reason',

@@ -72,6 +72,8 @@ const kernel = (entity: string, kind: string, more: object = {}) =>
   ({ type: 'error.kernel', entity, class: kind, ...more }) as Partial<Found>;
 const fs = (entity: string, kind: string, fsType: string) =>
   ({ type: 'error.fs', entity, class: kind, fsType }) as Partial<Found>;
+const gpu = (entity: string, attrs: object, more: object = {}) =>
+  ({ type: 'error.xid', entity, attrs, ...more }) as Partial<Found>;
 const link = (entity: string, up: boolean, driver: string) =>
   ({ type: 'topo.link', entity, up, driver }) as Partial<Found>;
 
@@ -463,6 +465,34 @@ const FAULTS: readonly Row[] = [
   },
   { text: 'e1000: eth0 NIC Link is Down', found: link('net:eth0', false, 'e1000') },
   {
+    text: 'NVRM: Xid (PCI:0000:3b:00): 79, pid=77, name=python3, GPU has fallen off the bus.',
+    found: gpu('gpu:0000:3b:00.0', { code: 79, toldBy: 'line', comm: 'python3' }, { pid: 77 }),
+  },
+  {
+    text: 'NVRM: Xid (1:0): 79, GPU has fallen off the bus.',
+    found: gpu('gpu:0000:01:00.0', { code: 79, toldBy: 'line' }),
+  },
+  {
+    text: 'NVRM: Xid (PCI:0000:3B:00 GPU-I:03): 149, NETIR_LINK_EVT Fatal XC0 i0 Link 08 (0x004505c6 0x00000000)',
+    found: gpu('gpu:0000:3b:00.0', {
+      code: 149,
+      gi: 3,
+      nvlink: { unit: 'NETIR_LINK_EVT', link: 8, reason: 4 },
+    }),
+  },
+  {
+    text: 'NVRM: GPU 0000:18:00.0: GPU has fallen off the bus.',
+    found: gpu('gpu:0000:18:00.0', { code: 79, toldBy: 'lost' }),
+  },
+  {
+    text: 'nvidia-nvswitch3: SXid (PCI:0000:c1:00.0): 28006, Non-fatal, Link 46 MC TS crumbstore MCTO (First)',
+    found: {
+      type: 'error.sxid',
+      entity: 'nvswitch:3',
+      attrs: { code: 28006, pci: '0000:c1:00.0', severity: 'non-fatal', link: 46 },
+    } as Partial<Found>,
+  },
+  {
     text: 'mlx5_core 0000:5e:00.0: Port module event: module 0, Cable unplugged',
     device: IB,
     found: link('rdma:mlx5_2/1', false, 'mlx5_core'),
@@ -523,8 +553,11 @@ const NO_FAULTS: readonly { readonly text: string; readonly device?: string }[] 
   { text: 'IPv6: ADDRCONF(NETDEV_CHANGE): eth0: link becomes ready' },
   { text: 'mlx5_core 0000:3b:00.0 ens1np0: Link down' },
   { text: 'bond0: (slave eth0): link status definitely down, disabling slave' },
+  { text: 'NVRM: loading NVIDIA UNIX x86_64 Kernel Module  535.183.01' },
+  { text: 'NVRM: GPU at PCI:0000:3b:00: GPU-c24840ec-8de1-83d5-b126-08000173ae32' },
+  { text: 'NVRM: Xid (PCI:0000:3b:00): 7' },
+  { text: 'nvidia-nvswitch3: SXid (PCI:0000:c1:00.0): 28006, Data {0x00000000, 0x00000001}' },
   { text: 'mlx5_core 0000:5e:00.0: Port module event: module 0, Cable plugged', device: IB },
-  { text: 'NVRM: Xid (PCI:0000:3b:00): 79, pid=77, GPU has fallen off the bus.' },
 ];
 
 t.test('lines of the kernel, and what they mean', async (t) => {

@@ -88,12 +88,25 @@ t.test('events of each kind fit the catalogue', async (t) => {
   script.line('nfs: server 10.9.8.7 not responding, still trying');
   script.line('e1000: eth9 NIC Link is Down');
   script.line('e1000: eth9 NIC Link is Up 1000 Mbps Full Duplex');
+  script.line(
+    'NVRM: Xid (PCI:0000:3b:00): 45, pid=9, name=py\\x1bthon, Ch 1 \\x1b[2J caused by previous Xid 149',
+  );
+  script.line('nvidia-nvswitch3: SXid (PCI:0000:c1:00.0): 24007, Fatal, Link 28 sourcetrack timeout error');
   t.ok(probe.pass());
   const { decodeEvent, encodeEvent } = await import('../../src/events/codec.js');
   for (const event of events) t.match(decodeEvent(encodeEvent(event)), { ok: true }, event.type);
   t.strictSame(
     events.map(({ type }) => type),
-    ['error.hw', 'error.fs', 'error.kernel', 'storage.server', 'topo.link_down', 'topo.link_up'],
+    [
+      'error.hw',
+      'error.fs',
+      'error.kernel',
+      'storage.server',
+      'topo.link_down',
+      'topo.link_up',
+      'error.xid',
+      'error.sxid',
+    ],
   );
   t.notMatch(JSON.stringify(events), /\\u001b/, 'nothing of it can control a terminal');
   t.match(events[2], { entity: 'pid:42', pid: 42, attrs: { comm: 'py\\x1bthon', seconds: 122 } });
@@ -122,6 +135,31 @@ t.test('a screaming driver is told of five times, and counted', async (t) => {
   await until(() => probe.stats().recognised === 3_001, { timeoutMs: 10_000, what: 'all of them' });
   t.equal(events.filter(({ entity }) => entity === 'block:sdzz').length, 5);
   t.equal(events.filter(({ entity }) => entity === 'block:sdyy').length, 1, 'the other disk is heard');
+});
+
+t.test('10,000 Xids in a second: none hides another, and the count is kept', async (t) => {
+  const script = new Script();
+  const { probe, events } = await scripted(t, script);
+  const TOTAL = 10_000;
+  for (let i = 0; i < TOTAL; i++) {
+    script.line(
+      `NVRM: Xid (PCI:0000:3b:00): 31, pid=77, name=python3, Ch ${i}, intr 00000000. MMU Fault: ENGINE`,
+    );
+    if (i === 7_000) script.line('NVRM: Xid (PCI:0000:5e:00): 79, GPU has fallen off the bus.');
+  }
+  await until(() => probe.stats().recognised === TOTAL + 1, { timeoutMs: 20_000, what: 'all of them' });
+  t.match(
+    events.filter(({ entity }) => entity === 'gpu:0000:5e:00.0'),
+    [{ type: 'error.xid', attrs: { code: 79 }, value: 1 }],
+    'the other GPU is heard',
+  );
+  const flood = events.filter(({ entity }) => entity === 'gpu:0000:3b:00.0');
+  t.ok(flood.length <= 6, `${flood.length} events of ${TOTAL}`);
+  t.match(flood[0], { type: 'error.xid', pid: 77, attrs: { code: 31, toldBy: 'line' } });
+  t.equal(probe.lost().rate, 0, 'each was looked at');
+  const { slices, spentMs } = probe.stats();
+  t.comment(`${((spentMs * 1e3) / TOTAL).toFixed(1)} us a line, ${slices} slices`);
+  t.ok(spentMs < 1_000, `${spentMs.toFixed(0)} ms for all of them`);
 });
 
 t.test('more lines than may be looked at are counted', async (t) => {

@@ -1,0 +1,132 @@
+/** Attributes of the gpu.* events, for property tests; see arbitrary.ts. */
+import fc from 'fast-check';
+import type { EventCatalogue, EventType } from '../../src/events/event.js';
+import type {
+  GpuDeviceAttrs,
+  GpuEventAttrs,
+  GpuHealthAttrs,
+  GpuProcess,
+  GpuStateAttrs,
+  GpuUseAttrs,
+  MigInstance,
+  NvlinkAttrs,
+} from '../../src/events/gpu.js';
+
+type GpuType = Extract<EventType, `gpu.${string}`>;
+
+const count = fc.nat();
+const share = fc.double({ min: 0, max: 100, noNaN: true });
+const bytes = fc.integer({ min: 0, max: Number.MAX_SAFE_INTEGER });
+const pid = fc.integer({ min: 0, max: 2 ** 22 });
+const text = fc.string({ unit: 'binary', maxLength: 40 });
+const flag = fc.boolean();
+const yes = fc.constant<true>(true);
+const state = fc.constantFrom<GpuStateAttrs['state'][]>('ok', 'lost', 'hung', 'gone', 'reloaded');
+
+/** Fields that may be absent are absent in some. */
+function some<T>(
+  fields: { readonly [K in keyof T]-?: fc.Arbitrary<NonNullable<T[K]>> },
+  required: (keyof T)[],
+) {
+  return fc.record(fields, { requiredKeys: required as [] }) as unknown as fc.Arbitrary<T>;
+}
+
+const instance = some<MigInstance>({ uuid: text, gi: count, ci: count, slices: count, memoryBytes: bytes }, [
+  'gi',
+  'ci',
+]);
+
+const link = some<NvlinkAttrs>(
+  {
+    link: count,
+    up: flag,
+    crcErrors: count,
+    replays: count,
+    recoveries: count,
+    receiveErrors: count,
+    failedRecoveries: count,
+  },
+  ['link', 'up'],
+);
+
+const process = some<GpuProcess>(
+  {
+    pid,
+    startTicks: bytes,
+    comm: text,
+    memoryBytes: bytes,
+    smPercent: share,
+    memoryPercent: share,
+    gi: count,
+    ci: count,
+  },
+  ['pid'],
+);
+
+export const GPU_ATTRS: { readonly [T in GpuType]: fc.Arbitrary<EventCatalogue[T]> } = {
+  'gpu.device': some<GpuDeviceAttrs>(
+    {
+      uuid: text,
+      name: text,
+      pci: text,
+      minor: count,
+      driver: text,
+      computeMode: fc.constantFrom('default', 'exclusive-thread', 'prohibited', 'exclusive-process'),
+      virtualization: fc.constantFrom('none', 'passthrough', 'vgpu', 'vgpu-host', 'vsga-host'),
+      maxPcieGeneration: count,
+      maxPcieWidth: count,
+      powerLimitW: share,
+      links: count,
+      mig: flag,
+      migPending: flag,
+      instances: fc.array(instance, { maxLength: 7 }),
+      gone: yes,
+    },
+    ['instances'],
+  ),
+  'gpu.use': some<GpuUseAttrs>(
+    {
+      gpuPercent: share,
+      memoryPercent: share,
+      usedBytes: bytes,
+      freeBytes: bytes,
+      totalBytes: bytes,
+      reservedBytes: bytes,
+      temperatureC: fc.integer({ min: -40, max: 120 }),
+      powerW: share,
+      powerLimitW: share,
+      smMhz: count,
+      memoryMhz: count,
+      throttle: fc.array(fc.constantFrom('idle', 'power-cap', 'hw-thermal', 'power-brake'), { maxLength: 4 }),
+      pcieGeneration: count,
+      pcieWidth: count,
+      processes: count,
+      windowMs: share,
+    },
+    ['throttle', 'windowMs'],
+  ),
+  'gpu.health': some<GpuHealthAttrs>(
+    {
+      correctedVolatile: count,
+      uncorrectedVolatile: count,
+      correctedAggregate: count,
+      uncorrectedAggregate: count,
+      remappedCorrectable: count,
+      remappedUncorrectable: count,
+      remapPending: flag,
+      remapFailed: flag,
+      pcieReplays: count,
+      links: fc.array(link, { maxLength: 18 }),
+    },
+    ['links'],
+  ),
+  'gpu.processes': fc.record({ processes: fc.array(process, { maxLength: 8 }) }),
+  'gpu.state': some<GpuStateAttrs>(
+    { state, was: state, reason: text, call: text, scope: fc.constantFrom('gpu', 'library') },
+    ['state', 'scope'],
+  ),
+  'gpu.event': some<GpuEventAttrs>(
+    { kind: fc.constantFrom('xid', 'ecc-uncorrected', 'mig-changed'), xid: count, gi: count, ci: count },
+    ['kind'],
+  ),
+};
