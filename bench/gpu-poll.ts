@@ -56,7 +56,7 @@ async function main(): Promise<void> {
       log: createLog('warn'),
       signal: scope.signal,
     },
-    { library: await nvmlDouble() },
+    { nvmlPath: await nvmlDouble() },
   );
   scope.teardown(() => probe.stop());
   await probe.start();

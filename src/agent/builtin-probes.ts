@@ -68,7 +68,7 @@ export class BuiltinProbes {
         return this.#host;
       case 'gpu': {
         const { nvml } = this.#options;
-        this.#gpu = new GpuProbe(context, nvml === undefined ? {} : { library: nvml });
+        this.#gpu = new GpuProbe(context, nvml === undefined ? {} : { nvmlPath: nvml });
         return this.#gpu;
       }
       case 'kmsg':

@@ -30,7 +30,8 @@ const OVERDUE_MS = 5_000;
 
 export function gpuChecks(parts: GpuParts): readonly Check[] {
   const name = 'probe gpu';
-  const { state, caller } = parts.library;
+  const { library } = parts;
+  const { state, caller } = library;
   if (parts.openHung) {
     const call = caller?.pending?.call ?? 'NVML';
     return [{ status: 'failed', name, detail: `${call} does not come back: the driver hangs` }];

@@ -37,7 +37,7 @@ const SLACK_MS = 100;
 
 export interface GpuOptions {
   /** Another library than the system's. */
-  readonly library?: string;
+  readonly nvmlPath?: string;
   /** A call that has not come back by then hangs. */
   readonly deadlineMs?: number;
   readonly pollMs?: number;
@@ -89,7 +89,7 @@ export class GpuProbe implements Probe {
   constructor(context: ProbeContext, options: GpuOptions = {}) {
     this.#context = context;
     this.#options = options;
-    this.#library = new GpuLibrary(options.library);
+    this.#library = new GpuLibrary(options.nvmlPath);
     this.#deadlineMs = options.deadlineMs ?? DEADLINE_MS;
     this.#pollMs = options.pollMs ?? POLL_MS;
     this.#backoff = new Backoff({ firstMs: options.retryMs ?? 5_000, maxMs: 60_000, goodMs: 60_000 });

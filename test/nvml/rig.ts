@@ -42,7 +42,7 @@ export async function gpuRig(
   scenario.set(state);
   const events: Event[] = [];
   const log: string[] = [];
-  const library = options.library ?? (await nvmlDouble(without));
+  const nvmlPath = options.nvmlPath ?? (await nvmlDouble(without));
   const none = (): never => {
     throw new Error('probe gpu needs no kernel');
   };
@@ -60,7 +60,7 @@ export async function gpuRig(
       log: createLog('info', (line) => void log.push(line)),
       signal: new AbortController().signal,
     },
-    { ...FAST, ...options, library },
+    { ...FAST, ...options, nvmlPath },
   );
   scope.teardown(() => probe.stop());
   if (start) await probe.start();

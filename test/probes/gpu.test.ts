@@ -483,12 +483,12 @@ t.test('library and driver that do not fit, no driver, no permission: reasons, n
 });
 
 t.test('no library: off, and not a word', async (t) => {
-  const rig = await gpuRig(t, {}, { library: 'libnvidia-ml.so.404' });
+  const rig = await gpuRig(t, {}, { nvmlPath: 'libnvidia-ml.so.404' });
   t.match(rig.probe.checks(), [{ status: 'off', name: 'probe gpu', detail: /^no libnvidia-ml.so.1 here/ }]);
   t.same([rig.events, rig.log], [[], []]);
   t.equal(await rig.probe.pass(true), false);
   t.same(rig.probe.costs(), []);
-  const wrong = await gpuRig(t, {}, { library: 'libbpf.so.1' });
+  const wrong = await gpuRig(t, {}, { nvmlPath: 'libbpf.so.1' });
   t.match(wrong.check(), { status: 'failed', detail: /libbpf.so.1 is no NVML/ });
 });
 
