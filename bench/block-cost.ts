@@ -184,17 +184,17 @@ async function main(): Promise<void> {
 
   let stop = await reading(disk, 1);
   progress('block-cost: programs, one read at a time');
-  const alone = await compare(disk, ours, 400, 4 * 60_000);
+  const alone = await compare(disk, ours, 400, 3 * 60_000);
   progress('block-cost: the agent, one read at a time');
   const agent = await looks();
-  const looking = await compare(disk, agent, 500, 6 * 60_000);
+  const looking = await compare(disk, agent, 500, 4 * 60_000);
   await agent.stop();
   await stop();
 
   stop = await reading(disk, 16);
   progress('block-cost: programs, 16 reads at a time');
-  const full = await compare(disk, ours, 400, 60_000);
-  const floor = await compare(disk, nothing, 400, 60_000);
+  const full = await compare(disk, ours, 400, 40_000);
+  const floor = await compare(disk, nothing, 400, 40_000);
   await stop();
 
   const share = alone.share + looking.share;
