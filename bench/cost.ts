@@ -24,16 +24,16 @@ const PEERS = [
 type Program = (typeof PEERS)[number]['program'];
 
 const ASKED = 0.01;
-const MIN_PAIRS = 12;
+const MIN_PAIRS = 10;
 const MAX_PAIRS = 120;
-const TIME_MS = 8 * 60_000;
+const TIME_MS = 7 * 60_000;
 /** Narrow enough: half the interval, as a share. */
 const NARROW = 0.004;
 const SLICE_S = 0.2;
 /** Slices of a peer in one phase; their mean is the phase's figure: the agent's bursts count as well. */
-const SLICES = 10;
-/** After the start: the first passes over the node, and what V8 still compiles and collects for some ten seconds. */
-const SETTLE_MS = 10_000;
+const SLICES = 14;
+/** After the start: the first passes over the node, and what V8 still compiles and collects for half a minute. */
+const SETTLE_MS = 32_000;
 
 interface Phase {
   readonly figures: Readonly<Record<Program, number>>;
