@@ -17,37 +17,20 @@ import { promisify } from 'node:util';
 import type { Libbpf, LinkHandle } from '../src/ffi/libbpf.js';
 import { Kernel } from '../src/kernel/kernel.js';
 import { createLog } from '../src/util/log.js';
-import { startAgent } from '../test/lib/agent.js';
 import type { Disk } from '../test/lib/disks/disk.js';
 import { loopDisk } from '../test/lib/disks/loop.js';
 import { openScope } from '../test/lib/scope.js';
-import { buildBpf } from './producer/build.js';
 import { progress, report } from './lib/report.js';
-import { type Interval, median, medianInterval, rounded } from './lib/stats.js';
+import { rounded } from './lib/stats.js';
+import { compare, looks, type Switch, shown } from './lib/windows.js';
+import { buildBpf } from './producer/build.js';
 
 const run = promisify(execFile);
 
 const ASKED = 0.01;
-/** After a switch, before counting: what the switch itself disturbs. */
-const GUARD_MS = 50;
-/** The first passes over the node, and what V8 compiles and collects for half a minute. */
-const SETTLE_MS = 30_000;
+/** Of windows; the guard is after each switch. */
+const WINDOWS = { windowMs: 400, guardMs: 50 };
 const PROGRAMS: ReadonlySet<string> = new Set(['submit__tp_btf', 'complete__tp_btf']);
-
-interface Switch {
-  on(): void;
-  off(): void;
-}
-
-interface Cost {
-  /** Share of the reads that is lost, the median of the pairs. */
-  readonly share: number;
-  readonly interval: Interval;
-  readonly pairs: number;
-  /** Reads a second, medians. */
-  readonly onIops: number;
-  readonly offIops: number;
-}
 
 const scope = openScope();
 
@@ -93,37 +76,6 @@ function reads(disk: Disk): number {
   return Number(stat.trim().split(/\s+/)[0]);
 }
 
-async function window(disk: Disk, windowMs: number): Promise<number> {
-  await sleep(GUARD_MS, undefined, { signal: scope.signal });
-  const start = performance.now();
-  const before = reads(disk);
-  await sleep(windowMs, undefined, { signal: scope.signal });
-  return ((reads(disk) - before) * 1000) / (performance.now() - start);
-}
-
-/** Pairs of windows; which comes first alternates. */
-async function compare(disk: Disk, what: Switch, windowMs: number, timeMs: number): Promise<Cost> {
-  const ons: number[] = [];
-  const offs: number[] = [];
-  const deadline = performance.now() + timeMs;
-  for (let first = true; performance.now() < deadline; first = !first) {
-    for (const on of first ? [true, false] : [false, true]) {
-      if (on) what.on();
-      else what.off();
-      (on ? ons : offs).push(await window(disk, windowMs));
-    }
-  }
-  what.off();
-  const shares = ons.map((on, pair) => 1 - on / (offs[pair] ?? Number.NaN));
-  return {
-    share: median(shares),
-    interval: medianInterval(shares),
-    pairs: shares.length,
-    onIops: median(ons),
-    offIops: median(offs),
-  };
-}
-
 /** The two programs of an object that see requests. */
 function programs(bpf: Libbpf, path: string): Switch {
   const object = bpf.openObject(path);
@@ -148,31 +100,6 @@ function programs(bpf: Libbpf, path: string): Switch {
   };
 }
 
-/** A whole agent, its programs attached all the time: only what it does itself is switched. */
-async function looks(): Promise<Switch & { stop(): Promise<void> }> {
-  const agent = await startAgent(scope);
-  await sleep(SETTLE_MS, undefined, { signal: scope.signal });
-  const proceed = (): void => void process.kill(agent.pid, 'SIGCONT');
-  return {
-    on: proceed,
-    off: () => void process.kill(agent.pid, 'SIGSTOP'),
-    stop: async () => {
-      proceed();
-      await agent.stop();
-    },
-  };
-}
-
-function shown({ share, interval, pairs, onIops, offIops }: Cost): Readonly<Record<string, unknown>> {
-  return {
-    percent: rounded(share * 100),
-    interval95: [rounded(interval.low * 100), rounded(interval.high * 100)],
-    pairs,
-    offIops: rounded(offIops),
-    onIops: rounded(onIops),
-  };
-}
-
 async function main(): Promise<void> {
   await requireFio();
   const empty = join(buildBpf('bench/c/empty.bpf.c'), 'empty.bpf.o');
@@ -182,19 +109,21 @@ async function main(): Promise<void> {
   const ours = programs(kernel.bpf, 'dist/bpf/block.bpf.o');
   const nothing = programs(kernel.bpf, empty);
 
+  const count = (): number => reads(disk);
+
   let stop = await reading(disk, 1);
   progress('block-cost: programs, one read at a time');
-  const alone = await compare(disk, ours, 400, 3 * 60_000);
+  const alone = await compare(count, ours, { ...WINDOWS, timeMs: 180_000 }, scope.signal);
   progress('block-cost: the agent, one read at a time');
-  const agent = await looks();
-  const looking = await compare(disk, agent, 500, 4 * 60_000);
+  const agent = await looks(scope);
+  const looking = await compare(count, agent, { ...WINDOWS, windowMs: 500, timeMs: 240_000 }, scope.signal);
   await agent.stop();
   await stop();
 
   stop = await reading(disk, 16);
   progress('block-cost: programs, 16 reads at a time');
-  const full = await compare(disk, ours, 400, 40_000);
-  const floor = await compare(disk, nothing, 400, 40_000);
+  const full = await compare(count, ours, { ...WINDOWS, timeMs: 40_000 }, scope.signal);
+  const floor = await compare(count, nothing, { ...WINDOWS, timeMs: 40_000 }, scope.signal);
   await stop();
 
   const share = alone.share + looking.share;

@@ -33,7 +33,7 @@ class Peer {
   readonly #lines: AsyncIterator<string>;
 
   constructor(mapId: number) {
-    this.#child = spawn(buildC('bench/ring_peer.c', ['bpf']), [String(mapId)]);
+    this.#child = spawn(buildC('bench/ring_peer.c', ['-lbpf']), [String(mapId)]);
     this.#lines = createInterface({ input: this.#child.stdout })[Symbol.asyncIterator]();
     this.#child.stderr.pipe(process.stderr);
   }

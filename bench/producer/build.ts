@@ -26,11 +26,7 @@ function build(to: string, sources: readonly string[], make: (to: string) => voi
  * @returns directory of the object: a `bpfDir` for `Kernel.open`.
  */
 export function buildBpf(source: string): string {
-  const headers = [join(ROOT, 'bpf'), join(ROOT, 'bpf/lib')].flatMap((dir) =>
-    readdirSync(dir)
-      .filter((name) => name.endsWith('.h'))
-      .map((name) => join(dir, name)),
-  );
+  const headers = [join(ROOT, 'bpf'), join(ROOT, 'bpf/lib')].flatMap(headersIn);
   const to = join(ROOT, 'build/test/bpf', basename(source).replace(/\.c$/, '.o'));
   const flags = ['-g', '-O2', '-Wall', '-Wextra', '-Wno-unused-parameter', '-Werror', '-target', 'bpf'];
   const more = ['-mcpu=v3', `-D__TARGET_ARCH_${ARCH}`, '-I.', '-Ibpf', '-c', source, '-o'];
@@ -40,11 +36,18 @@ export function buildBpf(source: string): string {
   return dirname(to);
 }
 
-/** Builds a C program. @returns its path. */
-export function buildC(source: string, libraries: readonly string[] = []): string {
+/** Builds a C program. @param linked more for the linker: `-lbpf`, `-static`. @returns its path. */
+export function buildC(source: string, linked: readonly string[] = []): string {
   const to = join(ROOT, 'build/bench', basename(source).replace(/\.c$/, ''));
   const flags = ['-O2', '-Wall', '-Wextra', '-Werror'];
-  return build(to, [join(ROOT, source)], (out) => {
-    execFileSync('gcc', [...flags, '-o', out, source, ...libraries.map((l) => `-l${l}`)], { cwd: ROOT });
+  const headers = headersIn(dirname(join(ROOT, source)));
+  return build(to, [join(ROOT, source), ...headers], (out) => {
+    execFileSync('gcc', [...flags, '-o', out, source, ...linked], { cwd: ROOT });
   });
+}
+
+function headersIn(dir: string): readonly string[] {
+  return readdirSync(dir)
+    .filter((name) => name.endsWith('.h'))
+    .map((name) => join(dir, name));
 }

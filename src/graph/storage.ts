@@ -14,6 +14,8 @@ const ERROR_PAUSE_MS = 60_000;
 /** A stack of devices deeper than this is a loop in a made-up recording. */
 const MAX_STACK = 8;
 const NOBODY: ReadonlySet<number> = new Set();
+/** A process seen to use something in trouble counts for so long, ms of event time. */
+const USED_MS = 10_000;
 /** An RPC value below this is a server that answers. */
 export const RPC_SLOW_MS = 1_000;
 
@@ -271,12 +273,12 @@ function lieOn(
   }
 }
 
-/** Who uses something that is in trouble: replaces what was known of it. O(degree of the node). */
+/** Who uses something that is in trouble; who did a moment ago may have closed it for its errors. O(degree of the node). */
 function applyUsers(graph: StateGraph, node: GraphNode, event: EventOf<'storage.users'>): void {
   if (node.type !== 'block-device' && node.type !== 'filesystem') return;
   const fact = factOf(event);
   const { holders } = event.attrs;
-  node.writers = new Set(holders.filter(({ mode }) => mode !== 'r').map(({ pid }) => pid));
+  const writers = new Set(holders.filter(({ mode }) => mode !== 'r').map(({ pid }) => pid));
   const keep = new Set<Edge>();
   for (const holder of holders) {
     const process = ensureProcess(graph, holder, holder.comm, event.ts);
@@ -286,7 +288,9 @@ function applyUsers(graph: StateGraph, node: GraphNode, event: EventOf<'storage.
   }
   for (let i = node.in.length - 1; i >= 0; i--) {
     const edge = node.in[i];
-    if (edge?.kind === 'Consumes' && edge.from.type === 'process' && !keep.has(edge))
-      graph.edges.remove(edge);
+    if (edge?.kind !== 'Consumes' || edge.from.type !== 'process' || keep.has(edge)) continue;
+    if (edge.from.exit === undefined && event.ts - edge.event.ts > USED_MS) graph.edges.remove(edge);
+    else if (node.writers.has(edge.from.pid)) writers.add(edge.from.pid);
   }
+  node.writers = writers;
 }

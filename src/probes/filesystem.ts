@@ -26,11 +26,22 @@ const PASS_MS = 1_000;
 const MAX_SHARE = 0.0005;
 const MAX_PASS_MS = 5_000;
 const SPACE_TICK_MS = 1_000;
-/** Between two looks at who uses the same thing. */
-const USERS_MS = 10_000;
+/** Between the first two looks at who uses the same thing while it stays in trouble; then twice as long, and so on. */
+const USERS_MS = 500;
+const MAX_USERS_MS = 10_000;
+/** In trouble no longer: the next look is a first one. */
+const QUIET_MS = 60_000;
+/** Who asks why wants to know who uses it now; not each of many who ask at once. */
+const USERS_FRESH_MS = 200;
 const MAX_ASKED = 1_024;
 
 const WITHOUT = { users: 'who has files open on a failing device or a full filesystem is not known' };
+
+interface Asked {
+  readonly atMs: number;
+  /** Until the next look at the earliest. */
+  readonly gapMs: number;
+}
 
 export interface FilesystemOptions {
   /** statfs(2), for tests. */
@@ -48,7 +59,7 @@ export class FilesystemProbe implements Probe {
   readonly #nfs: NfsWatch;
   readonly #ext4: Ext4Errors;
   /** Entity → when its users were looked for. */
-  readonly #askedMs = new Map<string, number>();
+  readonly #asked = new Map<string, Asked>();
   #object: LoadedObject | undefined;
   #users: FileUsers | undefined;
   #failure: string | undefined;
@@ -145,16 +156,40 @@ export class FilesystemProbe implements Probe {
     for (const fs of this.#ext4.look()) this.#readOnly({ ...fs, readOnly: true });
     for (const { fs, value, attrs } of this.#nfs.look(this.#mounts, this.#now(), full))
       this.#context.sink({ ...this.#base(fs.id), type: 'storage.rpc', value, attrs });
+    if (full) this.#usersNow(nowMs);
   }
 
-  /** Something is wrong with a filesystem or device: tells who uses it. */
+  /**
+   * Something is wrong with a filesystem or device: tells who uses it, and again as trouble goes on: the first
+   * error may come before the one that suffers has opened anything.
+   */
   trouble(entity: string): void {
+    const nowMs = performance.now();
+    const last = this.#asked.get(entity);
+    if (last !== undefined && nowMs - last.atMs < last.gapMs) return;
+    const again = last !== undefined && nowMs - last.atMs < QUIET_MS;
+    const gapMs = again ? Math.min(2 * last.gapMs, MAX_USERS_MS) : USERS_MS;
+    if (this.#asked.size >= MAX_ASKED) this.#asked.clear();
+    this.#asked.set(entity, { atMs: nowMs, gapMs });
+    this.#tellUsers(entity);
+  }
+
+  /** Who uses what was in trouble lately, for one who asks now. */
+  #usersNow(nowMs: number): void {
+    for (const [entity, { atMs, gapMs }] of this.#asked) {
+      if (nowMs - atMs < USERS_FRESH_MS) continue;
+      if (nowMs - atMs > QUIET_MS) {
+        this.#asked.delete(entity);
+        continue;
+      }
+      this.#asked.set(entity, { atMs: nowMs, gapMs });
+      this.#tellUsers(entity);
+    }
+  }
+
+  #tellUsers(entity: string): void {
     const users = this.#users;
     if (users === undefined) return;
-    const nowMs = performance.now();
-    if (nowMs - (this.#askedMs.get(entity) ?? Number.NEGATIVE_INFINITY) < USERS_MS) return;
-    if (this.#askedMs.size >= MAX_ASKED) this.#askedMs.clear();
-    this.#askedMs.set(entity, nowMs);
     this.#asks.run(() => {
       const found = users.of(entity);
       if (found === undefined) return;

@@ -132,7 +132,9 @@ export class ServerState {
     this.#silent = value >= SILENT_MS;
     this.#learn(before, now);
     if (!full && !this.#silent && !wasSilent && !this.#far && !wasFar) return undefined;
-    return { value: this.#silent ? value : 0, attrs: this.#attrs(now, Math.max(0, outstanding)) };
+    // Each of the three ways to be silent means that one is waited for, whatever is counted as lost.
+    const least = this.#silent ? 1 : 0;
+    return { value: this.#silent ? value : 0, attrs: this.#attrs(now, Math.max(least, outstanding)) };
   }
 
   #start(now: Sample): void {
@@ -158,7 +160,8 @@ export class ServerState {
       // Nothing was under way: a silence begins with what was sent since, at the earliest now.
       this.#answeredTs = now.ts;
     }
-    if (answers <= 0 && ended > 0) this.#lost += ended;
+    // Not in the first second of a silence: what ends then may have been answered in the second before.
+    if (answers <= 0 && ended > 0 && this.#heardTs < before.ts) this.#lost += ended;
     if (answers <= 0 && now.connects > before.connects) this.#downTs ??= now.ts;
     this.#lost = Math.min(this.#lost, underWay);
   }

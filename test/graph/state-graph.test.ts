@@ -254,6 +254,15 @@ t.test('who uses a filesystem, and who could write to it', async (t) => {
     ],
     'the evidence is what the event says',
   );
+  const users = (): readonly string[] => node.in.map(({ from }) => from.id).sort();
+  story.later(5_000);
+  story.say('storage.users', 'fs:/data', 1, { holders: [holder(11, 'r')] }, 'filesystem');
+  t.same(users(), ['pid:10', 'pid:11'], 'who has closed it just now may have met its errors');
+  t.same([...node.writers], [10]);
+  story.later(6_000);
+  story.say('storage.users', 'fs:/data', 1, { holders: [holder(11, 'r')] }, 'filesystem');
+  t.same(users(), ['pid:11']);
+  t.same([...node.writers], []);
 });
 
 t.test('trouble of a flow', async (t) => {
