@@ -92,10 +92,10 @@ async function main(): Promise<void> {
   for (const { program, name, unit } of PEERS) {
     const peer = await startPeer(program);
     progress(`${name}: programs`);
-    const attached = await compare(peer.count, programs(kernel), PROGRAMS, scope.signal);
+    const { attached } = await compare(peer.count, { attached: programs(kernel) }, PROGRAMS, scope.signal);
     progress(`${name}: the agent's own work`);
     const agent = await looks(scope);
-    const looking = await compare(peer.count, agent, LOOKS, scope.signal);
+    const { looking } = await compare(peer.count, { looking: agent }, LOOKS, scope.signal);
     await agent.stop();
     await peer.stop();
     const share = attached.share + looking.share;

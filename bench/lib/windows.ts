@@ -24,22 +24,25 @@ export interface Windows {
 }
 
 export interface Cost {
-  /** Share of the work that is lost, the median of the pairs; below zero when more was done. */
+  /** Share of the work that is lost, the median of the rounds; below zero when more was done. */
   readonly share: number;
   readonly interval: Interval;
-  readonly pairs: number;
+  readonly rounds: number;
   /** A second, medians. */
   readonly on: number;
   readonly off: number;
 }
 
-/** Pairs of windows; which comes first alternates. `count` is of the work done since ever. */
-export async function compare(
+/**
+ * Rounds of windows: one with nothing, one with each of `what`; every other round backwards. `count` is of the work
+ * done since ever. @returns for each of `what` what it cost against the window with nothing of the same round
+ */
+export async function compare<Names extends string>(
   count: () => number,
-  what: Switch,
+  what: Readonly<Record<Names, Switch>>,
   { windowMs, guardMs, timeMs }: Windows,
   signal: AbortSignal,
-): Promise<Cost> {
+): Promise<Readonly<Record<Names, Cost>>> {
   const window = async (): Promise<number> => {
     await sleep(guardMs, undefined, { signal });
     const start = performance.now();
@@ -47,21 +50,27 @@ export async function compare(
     await sleep(windowMs, undefined, { signal });
     return ((count() - before) * 1000) / (performance.now() - start);
   };
-  const ons: number[] = [];
   const offs: number[] = [];
+  const rounds = Object.entries<Switch>(what).map(([name, one]) => ({ name, one, figures: [] as number[] }));
+  const all = [undefined, ...rounds];
   const deadline = performance.now() + timeMs;
-  for (let first = true; performance.now() < deadline; first = !first) {
-    for (const on of first ? [true, false] : [false, true]) {
-      await (on ? what.on() : what.off());
-      (on ? ons : offs).push(await window());
+  for (let round = 0; performance.now() < deadline; round++) {
+    for (const on of round % 2 === 0 ? all : [...all].reverse()) {
+      await on?.one.on();
+      (on?.figures ?? offs).push(await window());
+      await on?.one.off();
     }
   }
-  await what.off();
-  const shares = ons.map((on, pair) => 1 - on / (offs[pair] ?? Number.NaN));
+  const costs = rounds.map(({ name, figures }) => [name, costOf(figures, offs)]);
+  return Object.fromEntries(costs) as Record<Names, Cost>;
+}
+
+function costOf(ons: readonly number[], offs: readonly number[]): Cost {
+  const shares = ons.map((on, round) => 1 - on / (offs[round] ?? Number.NaN));
   return {
     share: median(shares),
     interval: medianInterval(shares),
-    pairs: shares.length,
+    rounds: shares.length,
     on: median(ons),
     off: median(offs),
   };
@@ -75,9 +84,11 @@ export async function looks(
   const agent = await startAgent(scope, { args });
   await sleep(SETTLE_MS, undefined, { signal: scope.signal });
   const proceed = (): void => void process.kill(agent.pid, 'SIGCONT');
+  const off = (): void => void process.kill(agent.pid, 'SIGSTOP');
+  off();
   return {
     on: proceed,
-    off: () => void process.kill(agent.pid, 'SIGSTOP'),
+    off,
     stop: async () => {
       proceed();
       await agent.stop();
@@ -89,7 +100,7 @@ export function shown(cost: Cost): Readonly<Record<string, unknown>> {
   return {
     percent: rounded(cost.share * 100),
     interval95: [rounded(cost.interval.low * 100), rounded(cost.interval.high * 100)],
-    pairs: cost.pairs,
+    rounds: cost.rounds,
     offPerSecond: rounded(cost.off),
     onPerSecond: rounded(cost.on),
   };

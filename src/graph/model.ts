@@ -103,6 +103,7 @@ export interface ProcessNode extends NodeBase {
   /** CPU time gained between the last two passes, as a share of one core; and time without one when runnable. */
   cpuShare: number;
   delayShare: number;
+  /** Event time from which on its threads' CPU time is counted; 0 until that is known. */
   cpuSinceTs: number;
   /** Event time since which it has been starved (isStarved) in every window; undefined: in the last one it was not. */
   starvedTs: number | undefined;

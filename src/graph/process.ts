@@ -21,6 +21,8 @@ export function applyProcess(graph: StateGraph, event: ProcessEvent): void {
   switch (event.type) {
     case 'process.fork':
       node.uid = event.attrs.uid;
+      // What it is found to have used at its first sample, it has used since.
+      node.cpuSinceTs = event.ts;
       adopt(graph, node, event.attrs);
       return;
     case 'process.exec':
@@ -28,6 +30,7 @@ export function applyProcess(graph: StateGraph, event: ProcessEvent): void {
       node.uid = event.attrs.uid;
       node.cmdline = event.attrs.cmdline;
       if (node.ppid !== event.attrs.ppid) adopt(graph, node, event.attrs);
+      if (node.threads.size > 0) node.cpuSinceTs = 0;
       forgetWaits(graph, node);
       return;
     case 'process.oom_kill':

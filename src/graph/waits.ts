@@ -14,11 +14,14 @@ import { ensureProcess } from './process.js';
 import { factOf, isResource, type StateGraph } from './state-graph.js';
 import { sampleFlow } from './transport.js';
 
-/** A CPU share over less than this would be noise. */
+/** A CPU share over less than this would be noise; of a process that has just begun it is all there is. */
 const CPU_WINDOW_MS = 500;
+const FIRST_WINDOW_MS = 100;
 /** Runnable without a CPU for this share of the time, and for this part of what it wanted: starved. */
 const STARVED_SHARE = 0.4;
 const STARVED_PART = 0.35;
+/** The kernel accounts CPU time by another clock than events have. */
+const CLOCK_TOLERANCE = 1.05;
 /** Weight of the newest sample in a thread's share of samples on one flow. */
 const SHARE_WEIGHT = 0.2;
 
@@ -89,7 +92,7 @@ export function applyPass(graph: StateGraph, event: EventOf<'wait.pass'>): void 
 }
 
 function threadOf(graph: StateGraph, process: ProcessNode, event: ThreadWait): Thread {
-  const { tid, runMs } = event.attrs;
+  const { tid, runMs, delayMs = 0 } = event.attrs;
   const known = process.threads.get(tid);
   if (known !== undefined) return known;
   const other = graph.threadsByTid.get(tid);
@@ -97,6 +100,9 @@ function threadOf(graph: StateGraph, process: ProcessNode, event: ThreadWait): T
     for (const edge of other.edges) graph.edges.remove(edge);
     other.process.threads.delete(tid);
   }
+  // Every pass sees every thread: this one is younger than the last, or was missed and has a longer past.
+  const sinceMs = process.cpuSinceTs === 0 ? 0 : event.ts - process.cpuSinceTs;
+  const young = runMs + delayMs <= sinceMs * CLOCK_TOLERANCE;
   const thread: Thread = {
     tid,
     process,
@@ -104,11 +110,11 @@ function threadOf(graph: StateGraph, process: ProcessNode, event: ThreadWait): T
     seenTs: event.ts,
     edges: [],
     runMs,
-    delayMs: event.attrs.delayMs ?? 0,
+    delayMs,
     cpuShare: 0,
     delayShare: 0,
-    cpuGainMs: 0,
-    delayGainMs: 0,
+    cpuGainMs: young ? runMs : 0,
+    delayGainMs: young ? delayMs : 0,
     recentOn: '',
     recentShare: 0,
   };
@@ -119,9 +125,9 @@ function threadOf(graph: StateGraph, process: ProcessNode, event: ThreadWait): T
 }
 
 function measureCpu(process: ProcessNode, ts: number): void {
-  const elapsedMs = ts - process.cpuSinceTs;
-  if (elapsedMs < CPU_WINDOW_MS) return;
   const since = process.cpuSinceTs;
+  const elapsedMs = ts - since;
+  if (elapsedMs < (since === process.firstTs ? FIRST_WINDOW_MS : CPU_WINDOW_MS)) return;
   const first = since === 0;
   process.cpuSinceTs = ts;
   process.cpuShare = 0;
@@ -135,7 +141,8 @@ function measureCpu(process: ProcessNode, ts: number): void {
     process.cpuShare += thread.cpuShare;
     process.delayShare += thread.delayShare;
   }
-  process.starvedTs = isStarved(process) ? (process.starvedTs ?? since) : undefined;
+  const starved = elapsedMs >= CPU_WINDOW_MS && isStarved(process);
+  process.starvedTs = starved ? (process.starvedTs ?? since) : undefined;
 }
 
 function isStarved({ cpuShare, delayShare }: ProcessNode): boolean {

@@ -210,6 +210,23 @@ t.test('waits', async (t) => {
     t.equal(processNode(story.graph, 10).cpuShare, 0);
   });
 
+  t.test('of a process, or thread, that has just begun all CPU time counts', async (t) => {
+    const story = new Story().forked(10).later(10).execed(10).later(190).runs(10, { runMs: 150 }).pass();
+    t.equal(processNode(story.graph, 10).cpuShare, 0.75, 'at its first sample');
+    story.later(1_000).runs(10, { runMs: 150 }).runs(10, { tid: 11, runMs: 500 }).pass();
+    t.equal(processNode(story.graph, 10).cpuShare, 0.5, 'a thread that the last pass did not see');
+    story.later(1_000).runs(10, { runMs: 150 }).runs(10, { tid: 12, runMs: 90_000 }).pass([11]);
+    t.equal(processNode(story.graph, 10).cpuShare, 0, 'one that was only missed has a longer past');
+  });
+
+  t.test('what it used before it executed another program does not count twice', async (t) => {
+    const story = new Story().forked(10).later(1_000).runs(10, { runMs: 400 }).pass();
+    story.later(500).execed(10).later(500).runs(10, { runMs: 800 }).pass();
+    t.equal(processNode(story.graph, 10).cpuShare, 0);
+    story.later(1_000).runs(10, { runMs: 900 }).pass();
+    t.equal(processNode(story.graph, 10).cpuShare, 0.1);
+  });
+
   t.test('starved since the first of the windows in a row in which it was', async (t) => {
     const story = new Story().seen(10);
     let delayMs = 0;
@@ -226,6 +243,7 @@ t.test('waits', async (t) => {
     t.equal(second(0), undefined);
     t.equal(second(900), story.now - 1_000);
   });
+
   t.test('a sample of a process that has ended says nothing', async (t) => {
     const story = new Story().seen(10).exited(10, { code: 1 }).reads(10, 7);
     t.equal(processNode(story.graph, 10).threads.size, 0);

