@@ -4,6 +4,7 @@
  * command is run: what counts is when that has printed it. Both times are told, for an emulated machine takes a
  * second to start a command.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { AgentClient } from '../src/api/client.js';
 import { BIO_FAULTS } from '../test/e2e/lib/bio-faults.js';
 import { FAULTS } from '../test/e2e/lib/faults.js';
@@ -31,6 +32,7 @@ async function main(): Promise<void> {
     const inAgent: number[] = [];
     const wrong: string[] = [];
     for (let round = 0; round < ROUNDS && !scope.signal.aborted; round++) {
+      if (round > 0) await sleep(fault.restMs ?? 0, undefined, { signal: scope.signal });
       // Each round undoes what it made before the next one starts.
       const own = openScope();
       try {

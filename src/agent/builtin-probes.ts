@@ -93,6 +93,8 @@ export class BuiltinProbes {
   /** Who uses what is in trouble: looked up when it is, and not before. */
   heed(event: Event): void {
     this.#gpu?.heed(event);
+    if ((event.type === 'storage.device' || event.type === 'storage.mount') && event.attrs.gone === true)
+      this.#kmsg?.forget(event.entity);
     if (!TROUBLE.has(event.type)) return;
     this.#filesystem?.trouble(event.entity);
     // An array whose member failed has users of its own.

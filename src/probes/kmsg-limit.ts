@@ -39,6 +39,15 @@ export class KmsgLimit<T> {
     entry.last = fact;
   }
 
+  /** What the keys are about is gone, and what comes by its name now is another: tells what was held back of it. */
+  forget(isAbout: (key: string) => boolean): void {
+    for (const [key, entry] of this.#entries) {
+      if (!isAbout(key)) continue;
+      if (entry.last !== undefined) this.#give(entry, entry.last, entry.suppressed - 1);
+      this.#entries.delete(key);
+    }
+  }
+
   /** Tells what was held back and may be told by now; forgets what has been quiet. */
   settle(now: number): void {
     for (const [key, entry] of this.#entries) {

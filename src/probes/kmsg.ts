@@ -236,6 +236,11 @@ export class KmsgProbe implements Probe {
     this.#limit.offer(keyOf(found), ts, eventOf(found, ts, printable(line.text.trim(), MESSAGE_CHARS)));
   }
 
+  /** A device or filesystem that is gone: its name can be given to another one at once. */
+  forget(entity: string): void {
+    this.#limit.forget((key) => key.endsWith(`/${entity}`));
+  }
+
   #compare(line: KmsgLine): Found | undefined {
     if (this.#places === undefined) return undefined;
     if (this.#bucket.take()) return recognise(line, this.#places);

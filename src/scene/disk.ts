@@ -15,7 +15,7 @@ import type { Walk } from './walk.js';
 import { duration, waitNote } from './words.js';
 
 /** One sleep is one request, mostly: no healthy device takes this long for it. */
-const SLOW_MS = 2_000;
+const SLOW_MS = 1_500;
 /** A stack of devices deeper than this is a loop in a made-up recording. */
 const MAX_STACK = 8;
 

@@ -22,6 +22,18 @@ t.test('five at once, then one every twelve seconds, with the count of the other
   t.equal(told.length, 7, 'once');
 });
 
+t.test('what is gone: its count is told, and its name begins anew', async (t) => {
+  const told: [number, number][] = [];
+  const limit = new KmsgLimit<number>((fact, suppressed) => told.push([fact, suppressed]));
+  for (let i = 0; i < 8; i++)
+    for (const key of ['io/block:dm-0', 'io/block:dm-1']) limit.offer(key, 1_000, i);
+  limit.forget((key) => key.endsWith('/block:dm-0'));
+  t.same(told.slice(10), [[7, 2]]);
+  limit.offer('io/block:dm-0', 1_001, 100);
+  limit.offer('io/block:dm-1', 1_001, 200);
+  t.same(told.slice(11), [[100, 0]], 'the other one is still held back');
+});
+
 t.test('every fact is told or counted, and the last one is told', async (t) => {
   fc.assert(
     fc.property(

@@ -175,7 +175,7 @@ table([
   },
   {
     name: 'in D state for longer than usual: ask again',
-    tell: (s) => s.seen(10).disk(10, 'nvme0n1', { forMs: 1_500 }),
+    tell: (s) => s.seen(10).disk(10, 'nvme0n1', { forMs: 1_200 }),
     ask: 10,
     expect: { verdict: 'symptom-only', scene: 'StorageSlow', chain: ['pid:10', 'block:nvme0n1'] },
   },

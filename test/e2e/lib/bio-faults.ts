@@ -24,12 +24,15 @@ const run = promisify(execFile);
 /** Up for a minute and down for none; and the other way round. */
 export const SOUND = '0 {size} flakey {on} 0 60 0';
 export const FAILS = '0 {size} flakey {on} 0 0 60';
+/** Ten lines in five seconds is all that the kernel says of such. */
+const REST_MS = 5_000;
 const FAILS_WRITES = `${FAILS} 1 error_writes`;
 
 export const BIO_FAULTS: readonly Fault[] = [
   {
     name: 'reads that fail on a mapped device itself',
     askedS: 1,
+    restMs: REST_MS,
     missing: () => without('loop', 'dm', 'dm-flakey'),
     prepare: async (scope) => {
       const disk = await dmDisk(scope, SOUND, await loopDisk(scope));
@@ -50,6 +53,7 @@ export const BIO_FAULTS: readonly Fault[] = [
   {
     name: 'writes that fail below ext4',
     askedS: 1,
+    restMs: REST_MS,
     missing: () => without('loop', 'dm', 'dm-flakey'),
     prepare: async (scope) => {
       const disk = await dmDisk(scope, SOUND, await loopDisk(scope, { sizeMiB: 32 }));
@@ -59,6 +63,7 @@ export const BIO_FAULTS: readonly Fault[] = [
   {
     name: 'writes that fail below XFS',
     askedS: 1,
+    restMs: REST_MS,
     missing: () => without('loop', 'dm', 'dm-flakey'),
     prepare: async (scope) => {
       const disk = await dmDisk(scope, SOUND, await loopDisk(scope, { sizeMiB: 32 }));
@@ -77,13 +82,16 @@ async function writerOn(scope: Scope, disk: DmDisk, at: string): Promise<Victim>
       await disk.reload(FAILS_WRITES);
       await victim.ready('error');
     },
-    right: ioErrorOf(`fs:${at}`),
+    right: ioErrorOf(`fs:${at}`, `block:${disk.name}`),
   };
 }
 
-/** Whether it is called a failed write, read-only or shut down depends on which line the kernel has come to. */
-function ioErrorOf(root: string): (answer: WhyAnswer) => boolean {
-  return (answer) => answer.scene === 'StorageIoError' && answer.rootCause?.node === root;
+/**
+ * Whether it is called a failed write, read-only or shut down, and of the filesystem or the device below it, depends on
+ * which line the kernel has come to.
+ */
+function ioErrorOf(...roots: readonly string[]): (answer: WhyAnswer) => boolean {
+  return (answer) => answer.scene === 'StorageIoError' && roots.includes(answer.rootCause?.node ?? '');
 }
 
 async function mountXfs(scope: Scope, disk: Disk): Promise<string> {

@@ -28,6 +28,8 @@ export interface Fault {
   readonly name: string;
   /** From the fault to a right answer, seconds. */
   readonly askedS: number;
+  /** Before it can be made a second time. */
+  readonly restMs?: number;
   /** What this machine lacks for it; undefined: nothing. */
   readonly missing: () => Promise<string | undefined>;
   readonly prepare: (scope: Scope) => Promise<Victim>;
