@@ -111,6 +111,7 @@ function threadOf(graph: StateGraph, process: ProcessNode, event: ThreadWait): T
     delayGainMs: 0,
     recentOn: '',
     recentShare: 0,
+    gpuWait: undefined,
   };
   if (process.threads === NO_THREADS) process.threads = new Map();
   process.threads.set(tid, thread);
