@@ -1,6 +1,7 @@
 /**
  * What looking at eight busy GPUs costs, with every figure, by the double of NVML: CPU time at a look a second, and
- * resident memory over an hour's worth of looks (3,600), made one right after the other.
+ * resident memory over an hour's worth of looks (3,600), made one right after the other. Both again with a library of
+ * before 2022, which has no fields and wants a call a figure.
  *
  * The double answers at once and its own time counts too. What a real driver does in a call is not in this.
  */
@@ -11,7 +12,7 @@ import { GpuProbe } from '../src/probes/gpu.js';
 import { createLog } from '../src/util/log.js';
 import { rssBytes } from '../test/lib/proc.js';
 import { openScope } from '../test/lib/scope.js';
-import { nvmlDouble } from '../test/nvml/double/library.js';
+import { nvmlDouble, OLD_LIBRARY } from '../test/nvml/double/library.js';
 import { Scenario } from '../test/nvml/double/scenario.js';
 import { report } from './lib/report.js';
 import { rounded } from './lib/stats.js';
@@ -28,7 +29,7 @@ const GIB = 2 ** 30;
 
 const scope = openScope();
 
-async function main(): Promise<void> {
+async function measure(of: string, without: readonly string[] = []): Promise<void> {
   const scenario = new Scenario(scope);
   scenario.set({
     gpus: GPUS,
@@ -56,7 +57,7 @@ async function main(): Promise<void> {
       log: createLog('warn'),
       signal: scope.signal,
     },
-    { nvmlPath: await nvmlDouble() },
+    { nvmlPath: await nvmlDouble(without) },
   );
   scope.teardown(() => probe.stop());
   await probe.start();
@@ -74,7 +75,7 @@ async function main(): Promise<void> {
   globalThis.gc?.();
   const grownMb = ((rssBytes(process.pid) ?? 0) - rssBefore) / MB;
   report({
-    name: 'GPU polls, memory',
+    name: `GPU polls, memory${of}`,
     asked: '<= 5 MB more after an hour of polls',
     measured: rounded(grownMb),
     unit: 'MB',
@@ -93,7 +94,7 @@ async function main(): Promise<void> {
   const percent = ((user + system) / 1e6 / MEASURE_S) * 100;
   const perSecond = (looks() - lookedBefore) / GPUS / MEASURE_S;
   report({
-    name: `poll of ${GPUS} GPUs at 1 Hz, CPU`,
+    name: `poll of ${GPUS} GPUs at 1 Hz, CPU${of}`,
     asked: '<= 0.5 % of a core',
     measured: rounded(percent),
     unit: '% of a core',
@@ -102,10 +103,12 @@ async function main(): Promise<void> {
     eventsPerSecond: rounded((events - saidBefore) / MEASURE_S),
     seconds: MEASURE_S,
   });
+  probe.stop();
 }
 
 try {
-  await main();
+  await measure('');
+  await measure(', old library', OLD_LIBRARY);
 } finally {
   await scope.close();
 }

@@ -49,6 +49,7 @@ const nothingAttached: LoadedObject = {
   },
   iterator: () => undefined,
   programFd: () => undefined,
+  attachUprobe: () => Promise.reject(new Error('nothing is attached here')),
   stop: () => {},
 };
 

@@ -54,6 +54,8 @@ enum xctl_kind {
 	XCTL_MEMORY_USE = 66, /* iterator: one process's resident memory */
 
 	XCTL_FILE_USER = 80, /* iter/task_file: a process with files open on a device that was asked for */
+
+	XCTL_NCCL_COMM = 96, /* uprobe: a communicator of NCCL is made, ready or gone */
 };
 
 struct xctl_hdr {
@@ -408,6 +410,87 @@ struct xctl_file_user {
 	char comm[XCTL_COMM_LEN];
 };
 
+/* ---- gpu trace --------------------------------------------------------- */
+
+/* Functions of libnccl and libcuda that are looked at. */
+enum xctl_gpu_call {
+	XCTL_CALL_INIT_RANK = 1,
+	XCTL_CALL_INIT_RANK_CONFIG = 2,
+	XCTL_CALL_INIT_RANK_SCALABLE = 3,
+	XCTL_CALL_INIT_ALL = 4,
+	XCTL_CALL_SPLIT = 5,
+	XCTL_CALL_FINALIZE = 6,
+	XCTL_CALL_DESTROY = 7,
+	XCTL_CALL_ABORT = 8,
+	XCTL_CALL_STREAM_SYNC = 16,
+	XCTL_CALL_EVENT_SYNC = 17,
+	XCTL_CALL_CTX_SYNC = 18,
+};
+
+enum xctl_comm_state {
+	XCTL_COMM_INIT = 1, /* a thread is in the call that makes it */
+	XCTL_COMM_READY = 2,
+	XCTL_COMM_FAILED = 3, /* that call gave no communicator */
+	XCTL_COMM_FINALIZED = 4,
+	XCTL_COMM_DESTROYED = 5,
+	XCTL_COMM_ABORTED = 6,
+};
+
+/* XCTL_NCCL_COMM; hdr.pid is the caller. */
+struct xctl_nccl_comm {
+	struct xctl_hdr hdr;
+	__u64 start_ns;
+	__u64 comm; /* its address in the process; 0 while it is made, or when it was not */
+	__u64 id; /* the same in every rank of one communicator: a hash of its ncclUniqueId; 0 unknown */
+	__u64 since_ns; /* the call that made it was entered */
+	__u64 collectives; /* enqueued so far */
+	__u64 p2p; /* sends and receives enqueued so far */
+	__s32 rank; /* -1 unknown */
+	__s32 nranks; /* -1 unknown */
+	__s32 result; /* ncclResult_t of the call that made it */
+	__u32 tid;
+	__u16 state; /* enum xctl_comm_state */
+	__u16 call; /* enum xctl_gpu_call */
+	__u32 pad;
+};
+
+/* Key of the hash `xctl_nccl_counts`. */
+struct xctl_nccl_key {
+	__u64 start_ns;
+	__u64 comm;
+	__u32 pid;
+	__u32 pad;
+};
+
+/* Its value. A communicator that was there before the agent has no id, rank or size. */
+struct xctl_nccl_count {
+	__u64 id;
+	__u64 collectives;
+	__u64 p2p;
+	__u64 last_ns; /* of the last enqueue; 0: none yet */
+	__u64 source; /* attachment that counts: a file that was found twice is counted once */
+	__s32 rank;
+	__s32 nranks;
+	__u32 splits; /* made of it so far */
+	__u32 pad;
+};
+
+/* Value of the hash `xctl_gpu_waits`, by tid: a thread that is inside a call which waits for the GPU. */
+struct xctl_gpu_wait {
+	__u64 start_ns; /* of the process */
+	__u64 since_ns;
+	__u32 pid;
+	__u32 call; /* enum xctl_gpu_call */
+};
+
+/* Index into the per-CPU array `xctl_gpu_calls`: how often each class of probes ran. */
+enum xctl_gpu_class {
+	XCTL_GPU_COMM = 0,
+	XCTL_GPU_ENQUEUE = 1,
+	XCTL_GPU_SYNC = 2,
+	XCTL_GPU_CLASS_MAX = 3,
+};
+
 /* ---- losses ----------------------------------------------------------- */
 
 /* Index into the per-CPU array `xctl_lost`; what was dropped where, never in silence. */
@@ -418,7 +501,8 @@ enum xctl_lost_reason {
 	XCTL_LOST_READ = 3, /* memory of the traced task could not be read */
 	XCTL_LOST_SEQ_FULL = 4, /* an iterator record did not fit */
 	XCTL_LOST_WANTED_FULL = 5, /* more objects waited for than the table holds */
-	XCTL_LOST_MAX = 6,
+	XCTL_LOST_TABLE_FULL = 6, /* more communicators, or threads that wait for a GPU, than the table holds */
+	XCTL_LOST_MAX = 7,
 };
 
 #endif

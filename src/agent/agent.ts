@@ -17,12 +17,12 @@ import { RunTimeMeter } from '../kernel/prog-stats.js';
 import type { AgentMetrics } from '../metrics/registry.js';
 import type { ProbeContext } from '../probes/probe.js';
 import { SubprocessProbe } from '../probes/subprocess.js';
-import { messageOf } from '../util/errors.js';
+import { messageOf, XctlError } from '../util/errors.js';
 import type { Log } from '../util/log.js';
 import { packageVersion } from '../util/version.js';
 import { Backend } from './backend.js';
 import { bpfDirectory } from './bpf-directory.js';
-import { BuiltinProbes } from './builtin-probes.js';
+import { BuiltinProbes, NEED_BPF, NEED_NO_BPF } from './builtin-probes.js';
 import type { AgentConfig } from './config.js';
 import { agentChecks } from './doctor.js';
 import { EventHub } from './event-hub.js';
@@ -86,7 +86,7 @@ export class Agent {
     await this.#api.start();
     await this.#startMetrics();
     await this.#startRecorder();
-    if (this.#config.probes.length > 0) await this.#openKernel(signal);
+    if (this.#config.probes.some((name) => !NEED_NO_BPF.has(name))) await this.#openKernel(signal);
     await this.#startProbes(signal);
     await this.#startSubprocesses(signal);
     signal.throwIfAborted();
@@ -185,26 +185,43 @@ export class Agent {
     } catch (error) {
       signal.throwIfAborted();
       this.#kernelFailure = messageOf(error);
-      this.#log.error('no kernel probe can run', { error: this.#kernelFailure });
-      for (const name of this.#config.probes) this.#probes.refuse(name, this.#kernelFailure);
+      this.#log.error('no BPF program can run', { error: this.#kernelFailure });
+      for (const name of this.#config.probes)
+        if (NEED_BPF.has(name)) this.#probes.refuse(name, this.#kernelFailure);
     }
   }
 
   async #startProbes(signal: AbortSignal): Promise<void> {
-    const kernel = this.#kernel;
-    if (kernel === undefined) return;
-    // What a probe held back to keep events in order goes out after each pass over the rings.
-    const poller = new Poller({ source: kernel, log: this.#log, onBatch: () => this.#probes.settle() });
-    this.#poller = poller;
     const { sink } = this.#hub;
-    const context: ProbeContext = { kernel, poller, clock: this.#clock, sink, log: this.#log, signal };
+    const common = { clock: this.#clock, sink, log: this.#log, signal };
+    const context: ProbeContext = { ...common, ...this.#rings() };
     const { nvml } = this.#config;
     const builtin = new BuiltinProbes(context, nvml === undefined ? {} : { nvml });
     this.#builtin = builtin;
-    for (const name of this.#config.probes) await this.#probes.start(builtin.make(name), signal);
-    poller.start();
-    this.#undo.push(() => poller.stop());
-    this.#undo.push(this.#hub.subscribe((event) => builtin.heed(event)));
+    const possible = this.#config.probes.filter((name) => this.#kernel !== undefined || !NEED_BPF.has(name));
+    // Before the first: what one finds when it starts may be where another has to look.
+    const unsubscribe = this.#hub.subscribe((event) => builtin.heed(event));
+    for (const name of possible) await this.#probes.start(builtin.make(name), signal);
+    const poller = this.#poller;
+    if (poller !== undefined) {
+      poller.start();
+      this.#undo.push(() => poller.stop());
+    }
+    this.#undo.push(unsubscribe);
+  }
+
+  /** Where programs and their records come from. Without BPF there are none, and each probe says what that takes away. */
+  #rings(): Pick<ProbeContext, 'kernel' | 'poller'> {
+    const source = this.#kernel;
+    if (source === undefined) {
+      const reason = this.#kernelFailure ?? 'BPF is not used';
+      const kernel = { load: () => Promise.reject(new XctlError(reason)) };
+      return { kernel, poller: { on: () => {}, drainAll: () => 0 } };
+    }
+    // What a probe held back to keep events in order goes out after each pass over the rings.
+    const poller = new Poller({ source, log: this.#log, onBatch: () => this.#probes.settle() });
+    this.#poller = poller;
+    return { kernel: source, poller };
   }
 
   async #startSubprocesses(signal: AbortSignal): Promise<void> {

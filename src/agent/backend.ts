@@ -29,8 +29,8 @@ export interface BackendParts {
   /** Host name for answers. */
   readonly nodeName: string;
   readonly version: () => VersionInfo;
-  /** Reads the rings, then the threads: `full` every one of them. Events are in the graph when it returns. */
-  readonly look: (full: boolean) => void;
+  /** Reads the rings, then the threads: `full` every one of them. Events are in the graph when it is done. */
+  readonly look: (full: boolean) => Promise<void> | undefined;
   readonly healthy: () => boolean;
   readonly checks: () => readonly Check[];
   readonly subscribe: (listener: (event: Event) => void) => () => void;
@@ -57,7 +57,7 @@ export class Backend implements AgentBackend {
   }
 
   async ps(): Promise<ProcessList> {
-    this.#parts.look(true);
+    await this.#parts.look(true);
     return { ...this.#head(), processes: processList(this.#parts.graph) };
   }
 
@@ -71,7 +71,7 @@ export class Backend implements AgentBackend {
     const tgid = processOfThread(pid) ?? pid;
     const options = { ...this.#options(), ...(tgid !== pid && { tid: pid }) };
     const before = this.#startOf(tgid);
-    this.#parts.look(true);
+    await this.#parts.look(true);
     const answer = why(this.#parts.graph, tgid, options);
     if (answer === undefined) throw this.#unanswered(asked, tgid);
     const after = this.#startOf(tgid);
@@ -88,14 +88,14 @@ export class Backend implements AgentBackend {
     const started = performance.now();
     const { blind } = this.#sight();
     if (blind !== undefined) throw new RefusedError(`the agent sees nothing (${blind}); see xctl doctor`);
-    this.#parts.look(true);
+    await this.#parts.look(true);
     const list = findings(this.#parts.graph, this.#options());
     this.#parts.answered((performance.now() - started) / 1_000);
     return list;
   }
 
   async graph(): Promise<GraphView> {
-    this.#parts.look(true);
+    await this.#parts.look(true);
     return { ...this.#head(), ...graphView(this.#parts.graph) };
   }
 

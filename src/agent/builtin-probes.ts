@@ -5,6 +5,7 @@ import { Devices } from '../probes/devices.js';
 import { FilesystemProbe } from '../probes/filesystem.js';
 import { FlowTable } from '../probes/flow-table.js';
 import { GpuProbe } from '../probes/gpu.js';
+import { GpuTraceProbe } from '../probes/gpu-trace.js';
 import { HostProbe } from '../probes/host.js';
 import { KmsgProbe } from '../probes/kmsg.js';
 import type { MountedOn } from '../probes/kmsg-places.js';
@@ -15,8 +16,15 @@ import { TcpProbe } from '../probes/tcp.js';
 import { WaitsProbe } from '../probes/waits.js';
 import type { BuiltinProbe } from './config.js';
 
+/** Probes that see nothing without BPF programs, and those that need none; the others lose a part. */
+export const NEED_BPF: ReadonlySet<BuiltinProbe> = new Set(['process', 'block', 'tcp', 'waits', 'gpu-trace']);
+export const NEED_NO_BPF: ReadonlySet<BuiltinProbe> = new Set(['gpu', 'kmsg']);
+
 /** Events after which the users of their entity matter. */
 const TROUBLE: ReadonlySet<EventType> = new Set<EventType>(['storage.error', 'error.fs', 'error.hw']);
+
+/** A question waits no longer for GPUs: one may never answer, and what is known is a second old while anything uses it. */
+const GPU_LOOK_MS = 200;
 
 export interface BuiltinOptions {
   /** Path of NVML. */
@@ -32,6 +40,7 @@ export class BuiltinProbes {
   #block: BlockProbe | undefined;
   #filesystem: FilesystemProbe | undefined;
   #gpu: GpuProbe | undefined;
+  #gpuTrace: GpuTraceProbe | undefined;
   #host: HostProbe | undefined;
   #kmsg: KmsgProbe | undefined;
   #tcp: TcpProbe | undefined;
@@ -71,23 +80,28 @@ export class BuiltinProbes {
         this.#gpu = new GpuProbe(context, nvml === undefined ? {} : { nvmlPath: nvml });
         return this.#gpu;
       }
+      case 'gpu-trace':
+        this.#gpuTrace = new GpuTraceProbe(context);
+        return this.#gpuTrace;
       case 'kmsg':
         this.#kmsg = new KmsgProbe(context, { fsOf: (block) => this.#mountedOn(block) });
         return this.#kmsg;
     }
   }
 
-  /** Looks now: what the rings and the kernel log hold, and (`full`) every socket in trouble, every device, every thread. */
-  look(full: boolean): void {
+  /** Looks now: what the rings and the kernel log hold, and (`full`) every GPU, socket in trouble, device and thread. */
+  async look(full: boolean): Promise<void> {
+    // First, since the others are done at once: what they say must not be older than what the GPUs say.
+    if (this.#gpu !== undefined) await within(this.#gpu.pass(full), GPU_LOOK_MS);
     this.#context.poller.drainAll();
     this.#kmsg?.pass();
     if (full) this.#tcp?.pass();
     this.#block?.pass(full);
     this.#filesystem?.pass(full);
     this.#host?.pass(full);
-    // Not waited for: a GPU may never answer. What is known is a second old at most while anything uses GPUs.
-    void this.#gpu?.pass(full);
     this.#waits?.pass(full);
+    // After the waits: it speaks of threads that they have seen.
+    this.#gpuTrace?.pass(full);
   }
 
   /** Who uses what is in trouble: looked up when it is, and not before. */
@@ -95,6 +109,7 @@ export class BuiltinProbes {
     this.#gpu?.heed(event);
     if ((event.type === 'storage.device' || event.type === 'storage.mount') && event.attrs.gone === true)
       this.#kmsg?.forget(event.entity);
+    this.#gpuTrace?.heed(event);
     if (!TROUBLE.has(event.type)) return;
     this.#filesystem?.trouble(event.entity);
     // An array whose member failed has users of its own.
@@ -112,4 +127,13 @@ export class BuiltinProbes {
     }
     return fs === undefined ? undefined : { entity: fs.id, fsType: fs.fsType };
   }
+}
+
+async function within(work: Promise<unknown>, limitMs: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const limit = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, limitMs);
+  });
+  await Promise.race([work, limit]);
+  clearTimeout(timer);
 }

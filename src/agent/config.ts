@@ -23,7 +23,11 @@ export const BUILTIN_PROBES = [
   'gpu',
   'kmsg',
 ] as const;
-export type BuiltinProbe = (typeof BUILTIN_PROBES)[number];
+/** Those that put something into the workload's own path: off unless they are asked for. */
+const ASKED_FOR = ['gpu-trace'] as const;
+/** The first hears what the others find when they start. */
+const ALL_PROBES = [...ASKED_FOR, ...BUILTIN_PROBES] as const;
+export type BuiltinProbe = (typeof ALL_PROBES)[number];
 
 export interface AgentConfig {
   /** Absolute path of the API's unix socket. */
@@ -66,6 +70,7 @@ const SETTINGS = {
   nvml: 'path of libnvidia-ml.so.1, where the system does not find it',
   probe: 'a program that prints events as JSON lines, run without a shell; may be given again',
   record: 'write every event to this new file, for xctl why --replay',
+  'gpu-trace': 'look at NCCL and CUDA calls too, by uprobes (docs/gpu-trace.md)',
   'log-level': `${LOG_LEVELS.join(', ')} (default info)`,
 } as const;
 type Setting = keyof typeof SETTINGS;
@@ -120,7 +125,7 @@ function configOf(flags: ReadonlyMap<string, unknown>, file: ReadonlyMap<Setting
     ...(port !== undefined && { metrics: { port: portOf(port), ...(address !== undefined && { address }) } }),
     ...(rules !== undefined && { rules: resolve(rules) }),
     ...(nvml !== undefined && { nvml }),
-    probes: probesOf(given('probes')),
+    probes: withAskedFor(probesOf(given('probes')), given('gpu-trace')),
     subprocesses: commandsOf(given('probe')),
     ...(record !== undefined && { record: resolve(record) }),
     logLevel: levelOf(text('log-level') ?? 'info'),
@@ -131,7 +136,9 @@ function flagParser(argv: readonly string[]) {
   const options = Object.fromEntries(
     Object.entries(SETTINGS).map(([name, describe]) => [
       name,
-      { type: 'string', requiresArg: true, describe } as const,
+      isSwitch(name)
+        ? ({ type: 'boolean', describe } as const)
+        : ({ type: 'string', requiresArg: true, describe } as const),
     ]),
   );
   return (
@@ -161,6 +168,10 @@ function flagParser(argv: readonly string[]) {
         'parse-positional-numbers': false,
       })
   );
+}
+
+function isSwitch(name: string): boolean {
+  return name === 'gpu-trace';
 }
 
 function parseFlags(parser: ReturnType<typeof flagParser>): ReadonlyMap<string, unknown> {
@@ -225,12 +236,20 @@ function probesOf(given: Given | undefined): readonly BuiltinProbe[] {
     throw new UsageError(`${where} must be a list such as tcp,waits, not ${shown(value)}`);
   if (names.length === 1 && names[0] === 'none') return [];
   for (const name of names) {
-    if (BUILTIN_PROBES.some((known) => known === name)) continue;
+    if (ALL_PROBES.some((known) => known === name)) continue;
     throw new UsageError(
-      `${where}: no probe ${shown(name)}; known are ${BUILTIN_PROBES.join(', ')}, or none`,
+      `${where}: no probe ${shown(name)}; known are ${[...BUILTIN_PROBES, ...ASKED_FOR].join(', ')}, or none`,
     );
   }
-  return BUILTIN_PROBES.filter((probe) => names.includes(probe));
+  return ALL_PROBES.filter((probe) => names.includes(probe));
+}
+
+/** `--gpu-trace` adds the probe of that name, `gpu-trace: false` in a file takes nothing away. */
+function withAskedFor(probes: readonly BuiltinProbe[], given: Given | undefined): readonly BuiltinProbe[] {
+  if (given === undefined || given.value === false) return probes;
+  if (given.value !== true)
+    throw new UsageError(`${given.where} is on or off; write it alone, or true or false in a file`);
+  return ALL_PROBES.filter((probe) => probe === 'gpu-trace' || probes.includes(probe));
 }
 
 function commandsOf(given: Given | undefined): readonly (readonly string[])[] {

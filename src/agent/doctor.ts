@@ -31,7 +31,7 @@ export function agentChecks(parts: DoctorParts): readonly Check[] {
 function kernelCheck({ kernel, kernelFailure }: DoctorParts): Check {
   const name = 'kernel';
   if (kernelFailure !== undefined) return { status: 'failed', name, detail: kernelFailure };
-  if (kernel === undefined) return { status: 'off', name, detail: 'no kernel probe was asked for' };
+  if (kernel === undefined) return { status: 'off', name, detail: 'no probe that needs BPF was asked for' };
   return { status: 'ok', name, detail: `Linux ${release()}, libbpf ${kernel.bpf.version}` };
 }
 

@@ -49,6 +49,7 @@ export function metricSources(parts: MetricParts): MetricSources {
         calls,
         spentSeconds: spentMs / 1_000,
       })),
+    xids: () => parts.graph.xids.counts(),
     drainSeconds: () => (parts.poller()?.spentMs ?? 0) / 1_000,
   };
 }

@@ -107,6 +107,16 @@ function attrsOf(node: GraphNode): Attrs {
         memoryBytes: node.memory?.attrs.usageBytes ?? null,
         memoryLimitBytes: node.memory?.attrs.limitBytes ?? null,
       };
+    case 'gpu':
+      return {
+        name: node.device?.attrs.name ?? null,
+        state: node.state?.attrs.state ?? null,
+        usedPercent: node.use?.attrs.gpuPercent ?? null,
+        memoryBytes: node.use?.attrs.usedBytes ?? null,
+        xid: node.xids.at(-1)?.code ?? null,
+      };
+    case 'communicator':
+      return { ranks: node.nranks ?? null, here: node.members.size, counted: node.counted };
     default:
       return { holders: node.holders.length, members: node.members.length };
   }

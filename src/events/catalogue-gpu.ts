@@ -1,21 +1,27 @@
 /** Guards of the gpu.* events; see catalogue.ts. */
 import type { EventCatalogue } from './event.js';
-import type {
-  GpuDeviceAttrs,
-  GpuEventAttrs,
-  GpuHealthAttrs,
-  GpuProcess,
-  GpuStateAttrs,
-  GpuThrottle,
-  GpuUseAttrs,
-  MigInstance,
-  NvlinkAttrs,
+import {
+  COMPUTE_MODES,
+  GPU_EVENT_KINDS,
+  GPU_STATES,
+  GPU_THROTTLES,
+  GPU_VIRTUALIZATIONS,
+  type GpuDeviceAttrs,
+  type GpuEventAttrs,
+  type GpuHealthAttrs,
+  type GpuHolder,
+  type GpuProcess,
+  type GpuStateAttrs,
+  type GpuThrottle,
+  type GpuUseAttrs,
+  type MigInstance,
+  type NvlinkAttrs,
 } from './gpu.js';
 import { count, flag, type Guard, list, number, oneOf, optional, pid, shape, text } from './guards.js';
 
 type GpuType = Extract<keyof EventCatalogue, `gpu.${string}`>;
 
-const state = oneOf('ok', 'lost', 'hung', 'gone', 'reloaded');
+const state = oneOf(...GPU_STATES);
 
 export const GPU: { readonly [T in GpuType]: Guard<EventCatalogue[T]> } = {
   'gpu.device': shape<GpuDeviceAttrs>({
@@ -24,8 +30,8 @@ export const GPU: { readonly [T in GpuType]: Guard<EventCatalogue[T]> } = {
     pci: optional(text),
     minor: optional(count),
     driver: optional(text),
-    computeMode: optional(oneOf('default', 'exclusive-thread', 'prohibited', 'exclusive-process')),
-    virtualization: optional(oneOf('none', 'passthrough', 'vgpu', 'vgpu-host', 'vsga-host')),
+    computeMode: optional(oneOf(...COMPUTE_MODES)),
+    virtualization: optional(oneOf(...GPU_VIRTUALIZATIONS)),
     maxPcieGeneration: optional(count),
     maxPcieWidth: optional(count),
     powerLimitW: optional(count),
@@ -55,19 +61,7 @@ export const GPU: { readonly [T in GpuType]: Guard<EventCatalogue[T]> } = {
     powerLimitW: optional(count),
     smMhz: optional(count),
     memoryMhz: optional(count),
-    throttle: list<GpuThrottle>(
-      oneOf(
-        'idle',
-        'application-clocks',
-        'power-cap',
-        'hw-slowdown',
-        'sync-boost',
-        'sw-thermal',
-        'hw-thermal',
-        'power-brake',
-        'display-clocks',
-      ),
-    ),
+    throttle: list<GpuThrottle>(oneOf(...GPU_THROTTLES)),
     pcieGeneration: optional(count),
     pcieWidth: optional(count),
     processes: optional(count),
@@ -109,6 +103,9 @@ export const GPU: { readonly [T in GpuType]: Guard<EventCatalogue[T]> } = {
       }),
     ),
   }),
+  'gpu.users': shape<EventCatalogue['gpu.users']>({
+    holders: list(shape<GpuHolder>({ pid, start: count, comm: text, fd: number })),
+  }),
   'gpu.state': shape<GpuStateAttrs>({
     state,
     was: optional(state),
@@ -117,21 +114,10 @@ export const GPU: { readonly [T in GpuType]: Guard<EventCatalogue[T]> } = {
     scope: oneOf('gpu', 'library'),
   }),
   'gpu.event': shape<GpuEventAttrs>({
-    kind: oneOf(
-      'xid',
-      'ecc-corrected',
-      'ecc-uncorrected',
-      'ecc-storm',
-      'row-retired',
-      'row-retirement-failed',
-      'poison',
-      'poison-fatal',
-      'unavailable',
-      'recovery-action',
-      'mig-changed',
-    ),
+    kind: oneOf(...GPU_EVENT_KINDS),
     xid: optional(count),
     gi: optional(count),
     ci: optional(count),
+    suppressed: optional(count),
   }),
 };

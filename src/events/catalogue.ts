@@ -29,6 +29,7 @@ import type {
   WaitOp,
 } from './event.js';
 import { GPU } from './catalogue-gpu.js';
+import { NCCL } from './catalogue-nccl.js';
 import { HOST } from './catalogue-host.js';
 import { holder, STORAGE } from './catalogue-storage.js';
 import { XID } from './catalogue-xid.js';
@@ -187,6 +188,7 @@ const ATTRS: { readonly [T in EventType]: Guard<EventCatalogue[T]> } = {
   ...HOST,
   ...XID,
   ...GPU,
+  ...NCCL,
 
   custom: isRecord,
 };

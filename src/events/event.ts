@@ -7,6 +7,7 @@ import type {
   GpuDeviceAttrs,
   GpuEventAttrs,
   GpuHealthAttrs,
+  GpuHolder,
   GpuProcess,
   GpuStateAttrs,
   GpuUseAttrs,
@@ -21,6 +22,7 @@ import type {
   PressureAttrs,
   ThrottleAttrs,
 } from './host.js';
+import type { CommAttrs, EnqueueAttrs, GpuWaitAttrs } from './nccl.js';
 import type {
   BlockDeviceAttrs,
   BlockUseAttrs,
@@ -240,6 +242,8 @@ export interface EventCatalogue {
   'wait.frozen': WaitAttrs;
   /** io_uring, aio, eventfd, another socket family, SysV IPC, tty, kernel lock, anything else */
   'wait.other': WaitAttrs & { readonly what: string };
+  /** A thread waits for the GPU in a call that spins, beside what the sampler sees it do. entity is the process. value: ms */
+  'wait.gpu': GpuWaitAttrs;
   /** Who holds what somebody waits for; entity is the object. value: number of holders */
   'wait.holders': { readonly holders: readonly Holder[]; readonly flow?: FlowAttrs };
   /** A pass of the sampler is complete. value: threads seen. `same`: tids that have not run since the last pass. */
@@ -301,10 +305,17 @@ export interface EventCatalogue {
   'gpu.health': GpuHealthAttrs;
   /** Compute processes on it, largest first, at most 256. value: their bytes */
   'gpu.processes': { readonly processes: readonly GpuProcess[] };
+  /** Who has it open (/dev/nvidiaN), by pid, at most 256; the agent is left out. value: processes */
+  'gpu.users': { readonly holders: readonly GpuHolder[] };
   /** value: ms that the call hangs, or that what `was` has lasted */
   'gpu.state': GpuStateAttrs;
   /** value: the XID, else 1 */
   'gpu.event': GpuEventAttrs;
+
+  /** A communicator of NCCL is made, ready or gone in one process; entity `comm:…`. value: its ranks, 0 where unknown */
+  'nccl.comm': CommAttrs;
+  /** What a process has enqueued on it, when that has changed. value: collectives */
+  'nccl.enqueue': EnqueueAttrs;
 
   /** From a JSONL probe: any type of the eight families that this table does not name. */
   custom: Readonly<Record<string, unknown>>;
@@ -338,6 +349,7 @@ export const PROBE_NAMES = [
   'host',
   'rdma',
   'gpu',
+  'gpu-trace',
   'kmsg',
   'subprocess',
 ] as const;

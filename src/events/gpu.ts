@@ -11,9 +11,15 @@ export interface MigInstance {
   readonly memoryBytes?: number;
 }
 
-export type ComputeMode = 'default' | 'exclusive-thread' | 'prohibited' | 'exclusive-process';
-/** The GPU of a virtual machine: passed through, or a part of one (vGPU); or of a host that parts it. */
-export type GpuVirtualization = 'none' | 'passthrough' | 'vgpu' | 'vgpu-host' | 'vsga-host';
+/** In the order of nvmlComputeMode_t. */
+export const COMPUTE_MODES = ['default', 'exclusive-thread', 'prohibited', 'exclusive-process'] as const;
+export type ComputeMode = (typeof COMPUTE_MODES)[number];
+/**
+ * The GPU of a virtual machine: passed through, or a part of one (vGPU); or of a host that parts it.
+ * In the order of nvmlGpuVirtualizationMode_t.
+ */
+export const GPU_VIRTUALIZATIONS = ['none', 'passthrough', 'vgpu', 'vgpu-host', 'vsga-host'] as const;
+export type GpuVirtualization = (typeof GPU_VIRTUALIZATIONS)[number];
 
 export interface GpuDeviceAttrs {
   readonly uuid?: string;
@@ -37,17 +43,19 @@ export interface GpuDeviceAttrs {
   readonly gone?: true;
 }
 
-/** Why its clocks are lower than they could be. */
-export type GpuThrottle =
-  | 'idle'
-  | 'application-clocks'
-  | 'power-cap'
-  | 'hw-slowdown'
-  | 'sync-boost'
-  | 'sw-thermal'
-  | 'hw-thermal'
-  | 'power-brake'
-  | 'display-clocks';
+/** Why its clocks are lower than they could be: nvmlClocksEventReasons, bit by bit from the lowest. */
+export const GPU_THROTTLES = [
+  'idle',
+  'application-clocks',
+  'power-cap',
+  'hw-slowdown',
+  'sync-boost',
+  'sw-thermal',
+  'hw-thermal',
+  'power-brake',
+  'display-clocks',
+] as const;
+export type GpuThrottle = (typeof GPU_THROTTLES)[number];
 
 export interface GpuUseAttrs {
   /** Share of the last second in which a kernel ran, and in which memory was read or written. */
@@ -113,11 +121,21 @@ export interface GpuProcess {
   readonly ci?: number;
 }
 
+/** Who has the device open, with or without a context; `start` as in ProcessRef. */
+export interface GpuHolder {
+  readonly pid: number;
+  readonly start: number;
+  readonly comm: string;
+  /** The lowest of its descriptors that are the device. */
+  readonly fd: number;
+}
+
 /**
  * `lost`: the driver says so (it fell off the bus, or wants a reset). `hung`: a call about it has not come back.
  * `gone`: there were more GPUs, or the driver was unloaded. `reloaded`: the driver was exchanged, and it is there again.
  */
-export type GpuState = 'ok' | 'lost' | 'hung' | 'gone' | 'reloaded';
+export const GPU_STATES = ['ok', 'lost', 'hung', 'gone', 'reloaded'] as const;
+export type GpuState = (typeof GPU_STATES)[number];
 
 export interface GpuStateAttrs {
   readonly state: GpuState;
@@ -132,22 +150,26 @@ export interface GpuStateAttrs {
 }
 
 /** What NVML's event set told. The kernel log tells the same XID in its own words. */
-export type GpuEventKind =
-  | 'xid'
-  | 'ecc-corrected'
-  | 'ecc-uncorrected'
-  | 'ecc-storm'
-  | 'row-retired'
-  | 'row-retirement-failed'
-  | 'poison'
-  | 'poison-fatal'
-  | 'unavailable'
-  | 'recovery-action'
-  | 'mig-changed';
+export const GPU_EVENT_KINDS = [
+  'xid',
+  'ecc-corrected',
+  'ecc-uncorrected',
+  'ecc-storm',
+  'row-retired',
+  'row-retirement-failed',
+  'poison',
+  'poison-fatal',
+  'unavailable',
+  'recovery-action',
+  'mig-changed',
+] as const;
+export type GpuEventKind = (typeof GPU_EVENT_KINDS)[number];
 
 export interface GpuEventAttrs {
   readonly kind: GpuEventKind;
   readonly xid?: number;
   readonly gi?: number;
   readonly ci?: number;
+  /** Like it that were not told since the one before. */
+  readonly suppressed?: number;
 }

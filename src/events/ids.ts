@@ -71,6 +71,16 @@ export function nvswitchId(instance: number): string {
   return `nvswitch:${instance}`;
 }
 
+/** A communicator of NCCL by the hash of its unique id, which all of its ranks have in common. */
+export function commId(hash: string): string {
+  return `comm:${hash}`;
+}
+
+/** One whose unique id nobody saw: known by its address in one process alone. */
+export function unknownCommId(pid: number, handle: string): string {
+  return `comm:${pid}/${handle}`;
+}
+
 /** What is wrong with a thing, as a node of its own: `error:latency/block:nvme0n1`. */
 export function errorId(what: string, of: string): string {
   return `error:${what}/${of}`;

@@ -19,6 +19,7 @@ export const BPF_MAP_TYPE_RINGBUF = 27;
 const PER_CPU_TYPES: ReadonlySet<number> = new Set([5, BPF_MAP_TYPE_PERCPU_ARRAY, 10, 21]);
 /** BTF kinds. */
 export const BTF_KIND_TYPEDEF = 8;
+export const BTF_KIND_STRUCT = 4;
 export const BTF_KIND_FUNC = 12;
 const BPF_STATS_RUN_TIME = 0;
 
@@ -28,6 +29,28 @@ export interface MapInfo {
   readonly valueSizeBytes: number;
   readonly maxEntries: number;
   readonly perCpu: boolean;
+}
+
+/** A place in a file that processes execute. */
+export interface UprobeTarget {
+  readonly path: string;
+  /** In the file, bytes. */
+  readonly offset: number;
+  /** When the function that begins there returns. */
+  readonly atReturn: boolean;
+  /** What the program learns of where it was attached; 0: nothing, which needs no Linux 5.15. */
+  readonly cookie: number;
+}
+
+const ALL_PROCESSES = -1;
+
+/** struct bpf_uprobe_opts of libbpf 1.0: size_t sz, size_t ref_ctr_offset, u64 bpf_cookie, bool retprobe, char *func_name. */
+function uprobeOptions({ atReturn, cookie }: UprobeTarget): Pinned {
+  const options = new Pinned(40);
+  options.writeAddress(0, 40);
+  options.writeAddress(16, cookie);
+  options.view.setUint8(24, atReturn ? 1 : 0);
+  return options;
 }
 
 const HINTS: Readonly<Record<string, string>> = {
@@ -52,9 +75,11 @@ export class Libbpf {
   readonly #programName: Ptr1;
   readonly #sectionName: Ptr1;
   readonly #setAutoload: NativeFunction<readonly ['ptr', 'i32']>;
+  readonly #setAttachType: NativeFunction<readonly ['ptr', 'i32']>;
   readonly #programFd: Ptr1;
   readonly #attach: Ptr1;
   readonly #attachIter: NativeFunction<readonly ['ptr', 'ptr']>;
+  readonly #attachUprobe: NativeFunction<readonly ['ptr', 'i32', 'ptr', 'u64', 'ptr']>;
   readonly #linkFd: Ptr1;
   readonly #linkDestroy: Ptr1;
   readonly #iterCreate: NativeFunction<readonly ['i32']>;
@@ -95,9 +120,17 @@ export class Libbpf {
     this.#programName = lib.bind('bpf_program__name', 'ptr', ['ptr']);
     this.#sectionName = lib.bind('bpf_program__section_name', 'ptr', ['ptr']);
     this.#setAutoload = lib.bind('bpf_program__set_autoload', 'i32', ['ptr', 'i32']);
+    this.#setAttachType = lib.bind('bpf_program__set_expected_attach_type', 'i32', ['ptr', 'i32']);
     this.#programFd = lib.bind('bpf_program__fd', 'i32', ['ptr']);
     this.#attach = lib.bind('bpf_program__attach', 'ptr', ['ptr']);
     this.#attachIter = lib.bind('bpf_program__attach_iter', 'ptr', ['ptr', 'ptr']);
+    this.#attachUprobe = lib.bind('bpf_program__attach_uprobe_opts', 'ptr', [
+      'ptr',
+      'i32',
+      'ptr',
+      'u64',
+      'ptr',
+    ]);
     this.#linkFd = lib.bind('bpf_link__fd', 'i32', ['ptr']);
     this.#linkDestroy = lib.bind('bpf_link__destroy', 'i32', ['ptr']);
     this.#iterCreate = lib.bind('bpf_iter_create', 'i32', ['i32']);
@@ -181,6 +214,12 @@ export class Libbpf {
     if (code !== 0) throw bpfError('bpf_program__set_autoload', code);
   }
 
+  /** `enum bpf_attach_type`; before the object is loaded. */
+  setExpectedAttachType(program: ProgramHandle, type: number): void {
+    const code = this.#setAttachType.call(program, type);
+    if (code !== 0) throw bpfError('bpf_program__set_expected_attach_type', code);
+  }
+
   /** Of a loaded program; negative when it is not. */
   programFd(program: ProgramHandle): number {
     return this.#programFd.call(program);
@@ -217,8 +256,33 @@ export class Libbpf {
     return link as LinkHandle;
   }
 
+  /**
+   * On a thread of the pool: the kernel waits for the memory lock of every process that has the file mapped.
+   * @throws NativeError `EPERM`, `EINVAL` (nothing to break on at that offset), …
+   */
+  async attachUprobeAsync(program: ProgramHandle, target: UprobeTarget): Promise<LinkHandle> {
+    const path = Pinned.string(target.path);
+    const link = await this.#attachUprobe.callAsync(
+      program,
+      ALL_PROCESSES,
+      path,
+      target.offset,
+      uprobeOptions(target),
+    );
+    if (link !== 0) return link as LinkHandle;
+    // errno stayed on that thread. It came back once and so will again, with the same answer most likely.
+    const again = this.#attachUprobe.call(program, ALL_PROCESSES, path, target.offset, uprobeOptions(target));
+    if (again === 0) throw bpfError('bpf_program__attach_uprobe_opts', errno());
+    return again as LinkHandle;
+  }
+
   destroyLink(link: LinkHandle): void {
     this.#linkDestroy.call(link);
+  }
+
+  /** On a thread of the pool: the kernel waits until nobody is in the program any more. */
+  async destroyLinkAsync(link: LinkHandle): Promise<void> {
+    await this.#linkDestroy.callAsync(link);
   }
 
   /** @returns a file descriptor; reading it to its end is one pass. */

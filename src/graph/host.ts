@@ -1,6 +1,7 @@
 /** error.*, topo.* and compute.* events: the host's hardware, limits of cgroups, memory and pressure. */
 import type { Event, EventOf, EventType, ProcessRef } from '../events/event.js';
 import { pidOf } from '../events/ids.js';
+import { applyXid } from './gpu-xids.js';
 import type { CgroupNode, Edge, Fact, ProcessNode } from './model.js';
 import { factOf, type StateGraph } from './state-graph.js';
 
@@ -11,6 +12,8 @@ export type HostEvent = { [T in HostType]: EventOf<T> }[HostType];
 const MAX_SAID = 64;
 /** Between a line of the log and the end of the process that it names. */
 const KILL_MS = 30_000;
+/** A fatal fault of an NVSwitch is followed by others that it made. */
+const SWITCH_MS = 60_000;
 /** By how much the times of a line and of what it is about may differ. */
 const CLOCKS_MS = 1_000;
 
@@ -46,7 +49,10 @@ export function applyHost(graph: StateGraph, event: HostEvent): void {
       applyHardware(graph, event);
       return;
     case 'error.xid':
+      applyXid(graph, event);
+      return;
     case 'error.sxid':
+      applySxid(graph, event);
       return;
     case 'topo.link_down':
       remember(graph.host.links, event.entity, { down: saidOf(event), up: undefined });
@@ -90,6 +96,17 @@ function applyKernel(graph: StateGraph, event: EventOf<'error.kernel'>): void {
   }
 }
 
+/** What a switch corrected, or says after a fatal fault, hides nothing worse. */
+function applySxid(graph: StateGraph, event: EventOf<'error.sxid'>): void {
+  const { switches } = graph.host;
+  const node = graph.resource(event.entity, event.ts);
+  if (node !== undefined) node.lastTs = Math.max(node.lastTs, event.ts);
+  const known = switches.get(event.entity);
+  const fatal = known?.attrs.severity === 'fatal' && event.ts - known.since < SWITCH_MS;
+  if (event.attrs.severity === 'correctable' || fatal) return;
+  remember(switches, event.entity, { attrs: event.attrs, fact: saidOf(event), since: event.ts });
+}
+
 function applyHardware(graph: StateGraph, event: EventOf<'error.hw'>): void {
   const fact = saidOf(event);
   const reading = { attrs: event.attrs, fact, since: event.ts };
@@ -108,7 +125,7 @@ function applyHardware(graph: StateGraph, event: EventOf<'error.hw'>): void {
  * The process that a line names by the number of one of its threads. A line that is older than what bears
  * the number now was about another one, as was one long after the end.
  */
-function named(graph: StateGraph, tid: number | undefined, ts: number): ProcessNode | undefined {
+export function named(graph: StateGraph, tid: number | undefined, ts: number): ProcessNode | undefined {
   if (tid === undefined) return undefined;
   const process = graph.threadsByTid.get(tid)?.process ?? graph.process(tid);
   if (process === undefined || process.firstTs > ts + CLOCKS_MS) return undefined;

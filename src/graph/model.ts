@@ -8,6 +8,8 @@ import type {
   RpcAttrs,
   SpaceAttrs,
 } from '../events/storage.js';
+import type { CommMember, CommNode, GpuWait } from './comm-node.js';
+import type { GpuAtExit, GpuNode, GpuUser, GpuXid } from './gpu-node.js';
 import type {
   EventCatalogue,
   EventOf,
@@ -48,7 +50,7 @@ export interface Fact {
   readonly detail?: string;
 }
 
-interface NodeBase {
+export interface NodeBase {
   readonly id: string;
   firstTs: number;
   lastTs: number;
@@ -57,7 +59,9 @@ interface NodeBase {
 }
 
 export type ThreadWait = {
-  [T in Extract<EventType, `wait.${string}`>]: T extends 'wait.pass' | 'wait.holders' ? never : EventOf<T>;
+  [T in Extract<EventType, `wait.${string}`>]: T extends 'wait.pass' | 'wait.holders' | 'wait.gpu'
+    ? never
+    : EventOf<T>;
 }[Extract<EventType, `wait.${string}`>];
 
 export interface Thread {
@@ -80,6 +84,8 @@ export interface Thread {
   /** What it was found waiting on most often lately (a node id), and in which share (0–1) of the samples. */
   recentOn: string;
   recentShare: number;
+  /** What it really does while it seems to run, or sleeps in the driver. */
+  gpuWait: GpuWait | undefined;
 }
 
 export interface ProcessNode extends NodeBase {
@@ -109,10 +115,14 @@ export interface ProcessNode extends NodeBase {
   starvedTs: number | undefined;
   /** Its own requests that failed; kept while they are news. */
   ioError: IoError | undefined;
+  /** Its connections to one address that failed, again and again. */
+  connectFailures: ConnectFailures | undefined;
   /** The kernel says that it was killed for memory that failed in hardware. */
   memoryFailure: Fact | undefined;
   /** Filesystems and devices that it had open and that were in trouble when it ended. */
   usedAtExit: readonly (FilesystemNode | BlockDeviceNode)[] | undefined;
+  /** GPUs that it used when it ended, or just before. */
+  gpusAtExit: readonly GpuAtExit[] | undefined;
 }
 
 export interface OomKill {
@@ -131,6 +141,16 @@ export interface IoError {
   readonly count: number;
   /** Done over by a device above it, whose users did not see it. */
   readonly absorbed: boolean;
+}
+
+/** Connections to one address that failed one after the other. */
+export interface ConnectFailures {
+  /** The last of them. */
+  readonly flow: FlowNode;
+  readonly fact: Fact;
+  readonly errno: string;
+  readonly since: number;
+  readonly count: number;
 }
 
 /** A measurement with the fact that it came by. */
@@ -178,6 +198,9 @@ export interface CgroupNode extends NodeBase {
   memory: Reading<MemoryLimitAttrs> | undefined;
 }
 
+export type { CommMember, CommNode, GpuWait };
+export type { GpuAtExit, GpuNode, GpuUser, GpuXid };
+
 /** What is true of the node as a whole. */
 export interface HostState {
   pressure: Reading<PressureAttrs> | undefined;
@@ -190,6 +213,8 @@ export interface HostState {
   readonly links: Map<string, LinkState>;
   /** What failed of CPUs, memory and network adapters, by id. */
   readonly hardware: Map<string, Reading<EventCatalogue['error.hw']>>;
+  /** What NVSwitches said last, by id. */
+  readonly switches: Map<string, Reading<EventCatalogue['error.sxid']>>;
 }
 
 /** What the kernel log says of a thread or a CPU, in full. */
@@ -252,9 +277,9 @@ export type ResourceType =
   | 'device'
   | 'link'
   | 'error'
-  | 'gpu'
   | 'rdma-port'
   | 'qp'
+  | 'nvswitch'
   | 'thing';
 
 export type GraphNode =
@@ -264,6 +289,8 @@ export type GraphNode =
   | BlockDeviceNode
   | FilesystemNode
   | CgroupNode
+  | CommNode
+  | GpuNode
   | ResourceNode;
 export type NodeType = GraphNode['type'];
 
@@ -277,9 +304,9 @@ export const RESOURCE_PREFIXES: Readonly<Record<string, ResourceType>> = {
   dev: 'device',
   net: 'link',
   error: 'error',
-  gpu: 'gpu',
   rdma: 'rdma-port',
   qp: 'qp',
+  nvswitch: 'nvswitch',
 };
 
 export type { WaitOp };

@@ -2,6 +2,7 @@
 import type { EventOf, ExitAttrs, ProcessAttrs, ProcessRef } from '../events/event.js';
 import { processId } from '../events/ids.js';
 import { statusOf } from '../util/signals.js';
+import { gpusAtExit } from './gpu-users.js';
 import { type BlockDeviceNode, type FilesystemNode, NO_THREADS, type ProcessNode } from './model.js';
 import { factOf, type StateGraph } from './state-graph.js';
 
@@ -96,8 +97,10 @@ export function ensureProcess(
     cpuSinceTs: 0,
     starvedTs: undefined,
     ioError: undefined,
+    connectFailures: undefined,
     memoryFailure: undefined,
     usedAtExit: undefined,
+    gpusAtExit: undefined,
     firstTs: ts,
     lastTs: ts,
     out: [],
@@ -131,6 +134,7 @@ function exit(graph: StateGraph, node: ProcessNode, event: EventOf<'process.exit
   if (node.ppid === 0) node.ppid = event.attrs.ppid ?? 0;
   forgetWaits(graph, node);
   node.usedAtExit = inTrouble(node);
+  node.gpusAtExit = gpusAtExit(node, event.ts);
   // Its descriptors are closed and its parent's wait is over: none of these is true any more.
   graph.edges.removeAll(node);
   if (isUnremarkable(node, event.attrs)) {

@@ -15,6 +15,7 @@ import type {
   Edge,
   EdgeKind,
   Fact,
+  GpuNode,
   GraphNode,
   HostState,
   NodeType,
@@ -23,7 +24,10 @@ import type {
   Thread,
 } from './model.js';
 import { RESOURCE_PREFIXES } from './model.js';
+import { applyGpu, forgetGpu, gpuNode } from './gpu.js';
+import { XidLedger } from './gpu-xids.js';
 import { applyHost, newCgroup } from './host.js';
+import { applyNccl, newComm } from './nccl.js';
 import { applyProcess } from './process.js';
 import { applyStorage, newBlockDevice, newFilesystem } from './storage.js';
 import { applyTransport, newFlow } from './transport.js';
@@ -71,6 +75,7 @@ export class StateGraph {
   readonly nodeCounts = new Map<NodeType, number>();
   /** Few, and asked for by what is on them. */
   readonly blockDevices = new Set<BlockDeviceNode>();
+  readonly gpus = new Set<GpuNode>();
   readonly host: HostState = {
     pressure: undefined,
     consumers: undefined,
@@ -78,7 +83,11 @@ export class StateGraph {
     lockups: new Map(),
     links: new Map(),
     hardware: new Map(),
+    switches: new Map(),
   };
+  /** The kernel log names a GPU by its PCI address. */
+  readonly gpusByPci = new Map<string, GpuNode>();
+  readonly xids = new XidLedger();
   /** Time of the newest event, ms since the epoch; 0 before the first. */
   now = 0;
   /** Time of the last complete pass over the threads. */
@@ -177,8 +186,16 @@ export class StateGraph {
       case 'gpu.use':
       case 'gpu.health':
       case 'gpu.processes':
+      case 'gpu.users':
       case 'gpu.state':
       case 'gpu.event':
+        applyGpu(this, event);
+        return;
+      case 'nccl.comm':
+      case 'nccl.enqueue':
+      case 'wait.gpu':
+        applyNccl(this, event);
+        return;
       case 'custom':
         return;
       default:
@@ -229,6 +246,8 @@ export class StateGraph {
     if (id.startsWith('block:')) return newBlockDevice(this, id, ts);
     if (id.startsWith('fs:')) return newFilesystem(this, id, ts);
     if (id.startsWith('cgroup:')) return newCgroup(this, id, ts);
+    if (id.startsWith('gpu:')) return gpuNode(this, id, ts);
+    if (id.startsWith('comm:')) return newComm(this, id, ts);
     if (id.startsWith('pid:')) return undefined;
     return this.resource(id, ts);
   }
@@ -240,6 +259,7 @@ export class StateGraph {
     }
     this.nodes.set(node.id, node);
     if (node.type === 'block-device') this.blockDevices.add(node);
+    if (node.type === 'gpu') this.gpus.add(node);
     this.nodeCounts.set(node.type, (this.nodeCounts.get(node.type) ?? 0) + 1);
     return node;
   }
@@ -265,6 +285,7 @@ export class StateGraph {
       this.process(node.ppid)?.children?.delete(node);
     }
     if (node.type === 'block-device') this.blockDevices.delete(node);
+    if (node.type === 'gpu') forgetGpu(this, node);
     if (this.nodes.get(node.id) === node) {
       this.nodes.delete(node.id);
       this.nodeCounts.set(node.type, (this.nodeCounts.get(node.type) ?? 1) - 1);
@@ -334,6 +355,8 @@ function isOver(node: GraphNode): boolean {
     case 'block-device':
     case 'filesystem':
       return node.goneTs !== undefined && node.in.length === 0;
+    case 'gpu':
+      return (node.device === undefined || node.device.attrs.gone === true) && node.in.length === 0;
     default:
       return node.in.length === 0;
   }
@@ -347,6 +370,8 @@ export function isResource(node: GraphNode): node is ResourceNode {
     case 'block-device':
     case 'filesystem':
     case 'cgroup':
+    case 'communicator':
+    case 'gpu':
       return false;
     default:
       return true;

@@ -1,7 +1,7 @@
 /** transport.* events: the state of flows, whose they are, and what is wrong with them. */
 import type { EventOf, FlowAttrs, ProcessRef } from '../events/event.js';
 import { flowId, peerId } from '../events/ids.js';
-import type { Fact, FlowNode, FlowTrouble } from './model.js';
+import type { Fact, FlowNode, FlowTrouble, ProcessNode } from './model.js';
 import { ensureProcess } from './process.js';
 import { factOf, type StateGraph } from './state-graph.js';
 
@@ -18,6 +18,8 @@ export type TransportEvent =
 
 /** A retransmit without a timeout says little, and nothing at all once it is this old. */
 const RETRANSMIT_MEMORY_MS = 5_000;
+/** Failed connections with a longer pause between them are two stories. */
+const FAILURE_PAUSE_MS = 30_000;
 
 export function newFlow(graph: StateGraph, id: string, ts: number): FlowNode | undefined {
   return graph.insert<FlowNode>({
@@ -45,10 +47,12 @@ export function applyTransport(graph: StateGraph, event: TransportEvent): void {
       node.closedTs = undefined;
       node.errno = undefined;
       clear(graph, node, event.ts);
+      forgetFailures(graph, event);
       return;
     case 'transport.connect_failed':
       node.errno = event.attrs.errno;
       set(graph, node, 'connect-failed', event.ts - event.value, factOf(event));
+      countFailure(graph, node, event);
       node.closedTs = event.ts;
       return;
     case 'transport.reset':
@@ -72,6 +76,40 @@ export function applyTransport(graph: StateGraph, event: TransportEvent): void {
       return;
     }
   }
+}
+
+/** Whoever tries again is told by who made the socket: each try has a port, and so a flow, of its own. */
+function countFailure(graph: StateGraph, flow: FlowNode, event: EventOf<'transport.connect_failed'>): void {
+  const process = creatorOf(graph, event.attrs);
+  if (process === undefined) return;
+  const known = process.connectFailures;
+  const same =
+    known !== undefined &&
+    event.ts - known.fact.ts < FAILURE_PAUSE_MS &&
+    isSameRemote(known.flow.attrs, event.attrs);
+  process.connectFailures = {
+    flow,
+    fact: factOf(event),
+    errno: event.attrs.errno,
+    since: same ? known.since : event.ts,
+    count: same ? known.count + 1 : 1,
+  };
+}
+
+/** It has got through. */
+function forgetFailures(graph: StateGraph, { attrs }: EventOf<'transport.connect'>): void {
+  const process = creatorOf(graph, attrs);
+  if (process !== undefined && isSameRemote(process.connectFailures?.flow.attrs, attrs))
+    process.connectFailures = undefined;
+}
+
+function creatorOf(graph: StateGraph, { owner }: FlowAttrs): ProcessNode | undefined {
+  const process = owner.created === undefined ? undefined : graph.process(owner.created.pid);
+  return process?.start === owner.created?.start ? process : undefined;
+}
+
+function isSameRemote(a: FlowAttrs | undefined, b: FlowAttrs): boolean {
+  return a !== undefined && a.remote === b.remote && a.rport === b.rport;
 }
 
 /** A waiting thread's sample carries its flow's state: the same judgement, from another witness. */

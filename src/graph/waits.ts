@@ -117,6 +117,7 @@ function threadOf(graph: StateGraph, process: ProcessNode, event: ThreadWait): T
     delayGainMs: young ? delayMs : 0,
     recentOn: '',
     recentShare: 0,
+    gpuWait: undefined,
   };
   if (process.threads === NO_THREADS) process.threads = new Map();
   process.threads.set(tid, thread);

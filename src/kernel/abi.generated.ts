@@ -49,6 +49,7 @@ export const XctlKind = {
   CGROUP_MEMORY: 65,
   MEMORY_USE: 66,
   FILE_USER: 80,
+  NCCL_COMM: 96,
 } as const;
 /** Value of `enum xctl_kind` → its name in lower case. */
 export const XctlKindNames: Readonly<Record<number, string>> = {
@@ -79,6 +80,7 @@ export const XctlKindNames: Readonly<Record<number, string>> = {
   65: 'cgroup_memory',
   66: 'memory_use',
   80: 'file_user',
+  96: 'nccl_comm',
 };
 
 /** `enum xctl_owner_how`. */
@@ -195,6 +197,69 @@ export const XctlBlockOpNames: Readonly<Record<number, string>> = {
   5: 'other',
 };
 
+/** `enum xctl_gpu_call`. */
+export const XctlGpuCall = {
+  INIT_RANK: 1,
+  INIT_RANK_CONFIG: 2,
+  INIT_RANK_SCALABLE: 3,
+  INIT_ALL: 4,
+  SPLIT: 5,
+  FINALIZE: 6,
+  DESTROY: 7,
+  ABORT: 8,
+  STREAM_SYNC: 16,
+  EVENT_SYNC: 17,
+  CTX_SYNC: 18,
+} as const;
+/** Value of `enum xctl_gpu_call` → its name in lower case. */
+export const XctlGpuCallNames: Readonly<Record<number, string>> = {
+  1: 'init_rank',
+  2: 'init_rank_config',
+  3: 'init_rank_scalable',
+  4: 'init_all',
+  5: 'split',
+  6: 'finalize',
+  7: 'destroy',
+  8: 'abort',
+  16: 'stream_sync',
+  17: 'event_sync',
+  18: 'ctx_sync',
+};
+
+/** `enum xctl_comm_state`. */
+export const XctlCommState = {
+  INIT: 1,
+  READY: 2,
+  FAILED: 3,
+  FINALIZED: 4,
+  DESTROYED: 5,
+  ABORTED: 6,
+} as const;
+/** Value of `enum xctl_comm_state` → its name in lower case. */
+export const XctlCommStateNames: Readonly<Record<number, string>> = {
+  1: 'init',
+  2: 'ready',
+  3: 'failed',
+  4: 'finalized',
+  5: 'destroyed',
+  6: 'aborted',
+};
+
+/** `enum xctl_gpu_class`. */
+export const XctlGpuClass = {
+  COMM: 0,
+  ENQUEUE: 1,
+  SYNC: 2,
+  CLASS_MAX: 3,
+} as const;
+/** Value of `enum xctl_gpu_class` → its name in lower case. */
+export const XctlGpuClassNames: Readonly<Record<number, string>> = {
+  0: 'comm',
+  1: 'enqueue',
+  2: 'sync',
+  3: 'class_max',
+};
+
 /** `enum xctl_lost_reason`. */
 export const XctlLostReason = {
   EVENTS_FULL: 0,
@@ -203,7 +268,8 @@ export const XctlLostReason = {
   READ: 3,
   SEQ_FULL: 4,
   WANTED_FULL: 5,
-  MAX: 6,
+  TABLE_FULL: 6,
+  MAX: 7,
 } as const;
 /** Value of `enum xctl_lost_reason` → its name in lower case. */
 export const XctlLostReasonNames: Readonly<Record<number, string>> = {
@@ -213,7 +279,8 @@ export const XctlLostReasonNames: Readonly<Record<number, string>> = {
   3: 'read',
   4: 'seq_full',
   5: 'wanted_full',
-  6: 'max',
+  6: 'table_full',
+  7: 'max',
 };
 
 /** `struct xctl_hdr`, 16 bytes. */
@@ -1292,6 +1359,190 @@ const XctlFileUserFields: AbiStruct = {
   ],
 };
 
+/** `struct xctl_nccl_comm`, 88 bytes. */
+export interface XctlNcclComm {
+  readonly hdr: XctlHdr;
+  readonly startNs: number;
+  readonly comm: number;
+  readonly id: number;
+  readonly sinceNs: number;
+  readonly collectives: number;
+  readonly p2p: number;
+  readonly rank: number;
+  readonly nranks: number;
+  readonly result: number;
+  readonly tid: number;
+  readonly state: number;
+  readonly call: number;
+}
+/** Byte offsets in `struct xctl_nccl_comm`. */
+export const XctlNcclCommLayout = {
+  sizeBytes: 88,
+  hdr: 0,
+  startNs: 16,
+  comm: 24,
+  id: 32,
+  sinceNs: 40,
+  collectives: 48,
+  p2p: 56,
+  rank: 64,
+  nranks: 68,
+  result: 72,
+  tid: 76,
+  state: 80,
+  call: 82,
+} as const;
+/** Decodes the record at byte `at` of `view`. */
+export function decodeXctlNcclComm(view: DataView, at: number): XctlNcclComm {
+  return {
+    hdr: decodeXctlHdr(view, at),
+    startNs: view.getUint32(at + 16, true) + view.getUint32(at + 16 + 4, true) * 0x1_0000_0000,
+    comm: view.getUint32(at + 24, true) + view.getUint32(at + 24 + 4, true) * 0x1_0000_0000,
+    id: view.getUint32(at + 32, true) + view.getUint32(at + 32 + 4, true) * 0x1_0000_0000,
+    sinceNs: view.getUint32(at + 40, true) + view.getUint32(at + 40 + 4, true) * 0x1_0000_0000,
+    collectives: view.getUint32(at + 48, true) + view.getUint32(at + 48 + 4, true) * 0x1_0000_0000,
+    p2p: view.getUint32(at + 56, true) + view.getUint32(at + 56 + 4, true) * 0x1_0000_0000,
+    rank: view.getInt32(at + 64, true),
+    nranks: view.getInt32(at + 68, true),
+    result: view.getInt32(at + 72, true),
+    tid: view.getUint32(at + 76, true),
+    state: view.getUint16(at + 80, true),
+    call: view.getUint16(at + 82, true),
+  };
+}
+const XctlNcclCommFields: AbiStruct = {
+  sizeBytes: 88,
+  fields: [
+    { name: 'hdr', offset: 0, code: 'struct', struct: 'XctlHdr' },
+    { name: 'startNs', offset: 16, code: 'u64' },
+    { name: 'comm', offset: 24, code: 'u64' },
+    { name: 'id', offset: 32, code: 'u64' },
+    { name: 'sinceNs', offset: 40, code: 'u64' },
+    { name: 'collectives', offset: 48, code: 'u64' },
+    { name: 'p2p', offset: 56, code: 'u64' },
+    { name: 'rank', offset: 64, code: 's32' },
+    { name: 'nranks', offset: 68, code: 's32' },
+    { name: 'result', offset: 72, code: 's32' },
+    { name: 'tid', offset: 76, code: 'u32' },
+    { name: 'state', offset: 80, code: 'u16' },
+    { name: 'call', offset: 82, code: 'u16' },
+  ],
+};
+
+/** `struct xctl_nccl_key`, 24 bytes. */
+export interface XctlNcclKey {
+  readonly startNs: number;
+  readonly comm: number;
+  readonly pid: number;
+}
+/** Byte offsets in `struct xctl_nccl_key`. */
+export const XctlNcclKeyLayout = {
+  sizeBytes: 24,
+  startNs: 0,
+  comm: 8,
+  pid: 16,
+} as const;
+/** Decodes the record at byte `at` of `view`. */
+export function decodeXctlNcclKey(view: DataView, at: number): XctlNcclKey {
+  return {
+    startNs: view.getUint32(at, true) + view.getUint32(at + 4, true) * 0x1_0000_0000,
+    comm: view.getUint32(at + 8, true) + view.getUint32(at + 8 + 4, true) * 0x1_0000_0000,
+    pid: view.getUint32(at + 16, true),
+  };
+}
+const XctlNcclKeyFields: AbiStruct = {
+  sizeBytes: 24,
+  fields: [
+    { name: 'startNs', offset: 0, code: 'u64' },
+    { name: 'comm', offset: 8, code: 'u64' },
+    { name: 'pid', offset: 16, code: 'u32' },
+  ],
+};
+
+/** `struct xctl_nccl_count`, 56 bytes. */
+export interface XctlNcclCount {
+  readonly id: number;
+  readonly collectives: number;
+  readonly p2p: number;
+  readonly lastNs: number;
+  readonly source: number;
+  readonly rank: number;
+  readonly nranks: number;
+  readonly splits: number;
+}
+/** Byte offsets in `struct xctl_nccl_count`. */
+export const XctlNcclCountLayout = {
+  sizeBytes: 56,
+  id: 0,
+  collectives: 8,
+  p2p: 16,
+  lastNs: 24,
+  source: 32,
+  rank: 40,
+  nranks: 44,
+  splits: 48,
+} as const;
+/** Decodes the record at byte `at` of `view`. */
+export function decodeXctlNcclCount(view: DataView, at: number): XctlNcclCount {
+  return {
+    id: view.getUint32(at, true) + view.getUint32(at + 4, true) * 0x1_0000_0000,
+    collectives: view.getUint32(at + 8, true) + view.getUint32(at + 8 + 4, true) * 0x1_0000_0000,
+    p2p: view.getUint32(at + 16, true) + view.getUint32(at + 16 + 4, true) * 0x1_0000_0000,
+    lastNs: view.getUint32(at + 24, true) + view.getUint32(at + 24 + 4, true) * 0x1_0000_0000,
+    source: view.getUint32(at + 32, true) + view.getUint32(at + 32 + 4, true) * 0x1_0000_0000,
+    rank: view.getInt32(at + 40, true),
+    nranks: view.getInt32(at + 44, true),
+    splits: view.getUint32(at + 48, true),
+  };
+}
+const XctlNcclCountFields: AbiStruct = {
+  sizeBytes: 56,
+  fields: [
+    { name: 'id', offset: 0, code: 'u64' },
+    { name: 'collectives', offset: 8, code: 'u64' },
+    { name: 'p2p', offset: 16, code: 'u64' },
+    { name: 'lastNs', offset: 24, code: 'u64' },
+    { name: 'source', offset: 32, code: 'u64' },
+    { name: 'rank', offset: 40, code: 's32' },
+    { name: 'nranks', offset: 44, code: 's32' },
+    { name: 'splits', offset: 48, code: 'u32' },
+  ],
+};
+
+/** `struct xctl_gpu_wait`, 24 bytes. */
+export interface XctlGpuWait {
+  readonly startNs: number;
+  readonly sinceNs: number;
+  readonly pid: number;
+  readonly call: number;
+}
+/** Byte offsets in `struct xctl_gpu_wait`. */
+export const XctlGpuWaitLayout = {
+  sizeBytes: 24,
+  startNs: 0,
+  sinceNs: 8,
+  pid: 16,
+  call: 20,
+} as const;
+/** Decodes the record at byte `at` of `view`. */
+export function decodeXctlGpuWait(view: DataView, at: number): XctlGpuWait {
+  return {
+    startNs: view.getUint32(at, true) + view.getUint32(at + 4, true) * 0x1_0000_0000,
+    sinceNs: view.getUint32(at + 8, true) + view.getUint32(at + 8 + 4, true) * 0x1_0000_0000,
+    pid: view.getUint32(at + 16, true),
+    call: view.getUint32(at + 20, true),
+  };
+}
+const XctlGpuWaitFields: AbiStruct = {
+  sizeBytes: 24,
+  fields: [
+    { name: 'startNs', offset: 0, code: 'u64' },
+    { name: 'sinceNs', offset: 8, code: 'u64' },
+    { name: 'pid', offset: 16, code: 'u32' },
+    { name: 'call', offset: 20, code: 'u32' },
+  ],
+};
+
 /** Every struct as data, for tools that write records (tests, fuzzers). */
 export const abiStructs = {
   XctlHdr: XctlHdrFields,
@@ -1314,4 +1565,8 @@ export const abiStructs = {
   XctlCgroupMemory: XctlCgroupMemoryFields,
   XctlMemoryUse: XctlMemoryUseFields,
   XctlFileUser: XctlFileUserFields,
+  XctlNcclComm: XctlNcclCommFields,
+  XctlNcclKey: XctlNcclKeyFields,
+  XctlNcclCount: XctlNcclCountFields,
+  XctlGpuWait: XctlGpuWaitFields,
 } as const satisfies Readonly<Record<string, AbiStruct>>;

@@ -3,7 +3,13 @@
  * left to the load and the attach. Nothing here looks at a version number: distributions backport.
  */
 import { existsSync, readdirSync } from 'node:fs';
-import { BTF_KIND_FUNC, BTF_KIND_TYPEDEF, type BtfHandle, type Libbpf } from '../ffi/libbpf.js';
+import {
+  BTF_KIND_FUNC,
+  BTF_KIND_STRUCT,
+  BTF_KIND_TYPEDEF,
+  type BtfHandle,
+  type Libbpf,
+} from '../ffi/libbpf.js';
 import type { Refusal } from './ladder.js';
 import type { Rung } from './program.js';
 import type { Candidate } from './slots.js';
@@ -14,18 +20,28 @@ const KERNEL_BTF = '/sys/kernel/btf';
 
 export class Hooks {
   readonly #bpf: Libbpf;
+  readonly #uprobeMulti: boolean;
   // Rungs that the kernel refuses as such, learnt from the first program that tried.
   readonly #denied = new Map<Rung, Refusal>();
   #btf: BtfHandle | undefined;
 
-  constructor(bpf: Libbpf) {
+  /** @param uprobeMulti false: as if the kernel could not */
+  constructor(bpf: Libbpf, uprobeMulti = true) {
     this.#bpf = bpf;
+    this.#uprobeMulti = uprobeMulti;
   }
 
   /** Whether the kernel carries its types, which every object here needs (CO-RE). */
   hasBtf(): boolean {
     this.#btf ??= this.#bpf.loadKernelBtf();
     return this.#btf !== undefined;
+  }
+
+  /** One link for uprobes at many places (6.6). */
+  hasUprobeMulti(): boolean {
+    if (!this.#uprobeMulti) return false;
+    this.#btf ??= this.#bpf.loadKernelBtf();
+    return this.#btf !== undefined && this.#bpf.btfHas(this.#btf, 'bpf_uprobe_multi_link', BTF_KIND_STRUCT);
   }
 
   /** Why this candidate cannot work; undefined when it may. */

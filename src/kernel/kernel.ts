@@ -32,6 +32,8 @@ export interface KernelOptions {
   /** Bytes of the rings, powers of two and multiples of a page; 2 MiB and 512 KiB. */
   readonly eventsBytes?: number;
   readonly criticalBytes?: number;
+  /** One link for uprobes at many places, where the kernel can (6.6); false: one a place, as before. */
+  readonly uprobeMulti?: boolean;
   /** Another libbpf than `libbpf.so.1`. */
   readonly libbpf?: string;
 }
@@ -67,7 +69,7 @@ export class Kernel {
     [this.events, this.critical] = rings;
     this.#lost = lost;
     this.#lostValues = new DataView(new ArrayBuffer(lost.lookupSizeBytes));
-    this.#hooks = new Hooks(bpf);
+    this.#hooks = new Hooks(bpf, options.uprobeMulti);
   }
 
   /**

@@ -30,6 +30,8 @@ export interface Loaded {
   readonly attached: ReadonlySet<string>;
   /** Links of the slots that have one. */
   readonly links: ReadonlyMap<string, LinkHandle>;
+  /** Its uprobes are of the kind that one link holds many of. */
+  readonly uprobeMulti: boolean;
 }
 
 interface Refused {
@@ -90,7 +92,8 @@ class ObjectLoader {
       return undefined;
     }
     const { links, attached, refused } = this.#attach(object, choices);
-    if (refused.length === 0) return { object, ladder, attached, links };
+    const uprobeMulti = this.#context.hooks.hasUprobeMulti();
+    if (refused.length === 0) return { object, ladder, attached, links, uprobeMulti };
     object.close();
     for (const { choice, refusal, lines } of refused) this.#refuse(ladder, choice, refusal, lines);
     return undefined;
@@ -184,9 +187,13 @@ class ObjectLoader {
   }
 
   #open(): OpenObject {
-    const { bpf, shared, btfPath } = this.#context;
+    const { bpf, hooks, shared, btfPath } = this.#context;
     const lines: PrintedLine[] = [];
-    return this.#heard(lines, () => OpenObject.open(bpf, this.#path, shared, btfPath));
+    return this.#heard(lines, () => {
+      const object = OpenObject.open(bpf, this.#path, shared, btfPath);
+      if (hooks.hasUprobeMulti()) object.useUprobeMulti();
+      return object;
+    });
   }
 
   /** Everything libbpf says during `body`: to the log, and to `lines` for the one who judges. */

@@ -4,6 +4,7 @@
  */
 import { existsSync } from 'node:fs';
 import type { Libbpf, LinkHandle, MapHandle, ObjectHandle, ProgramHandle } from '../ffi/libbpf.js';
+import { BPF_TRACE_UPROBE_MULTI } from '../ffi/uprobe-multi.js';
 import { messageOf, XctlError } from '../util/errors.js';
 import { XCTL_ABI_VERSION } from './abi.generated.js';
 
@@ -58,6 +59,13 @@ export class OpenObject {
       throw error;
     }
     return object;
+  }
+
+  /** Makes its uprobes such that one link holds many places; they cannot be attached one by one then. */
+  useUprobeMulti(): void {
+    for (const program of this.programs.values())
+      if (/^u(?:ret)?probe\b/.test(this.#bpf.sectionName(program)))
+        this.#bpf.setExpectedAttachType(program, BPF_TRACE_UPROBE_MULTI);
   }
 
   /** Loads only the programs named. @returns 0 or the negative errno. */

@@ -3,6 +3,9 @@
  * why the better rungs were refused. A *slot* is one job ("tcp_retransmit"); its *rungs* are the
  * programs in the same ELF that can do it, named `<slot>__<rung>`.
  */
+import type { UprobePlaces } from '../ffi/uprobe-multi.js';
+
+export type { UprobePlaces };
 
 /** Ways to hook a program in, best first within a ladder; `other` is a section outside the ladders. */
 export type Rung = 'tp_btf' | 'fentry' | 'raw_tp' | 'tp' | 'kprobe' | 'iter_s' | 'iter' | 'other';
@@ -82,6 +85,12 @@ export interface BpfIterator {
   read(pid?: number): IteratorPass;
 }
 
+/** A program on functions of one file. */
+export interface UprobeLink {
+  /** Safe to call twice, and after the object has stopped. */
+  detach(): Promise<void>;
+}
+
 /** One loaded ELF. */
 export interface LoadedObject {
   readonly name: string;
@@ -92,6 +101,11 @@ export interface LoadedObject {
   iterator(slot: string): BpfIterator | undefined;
   /** File descriptor of the slot's program; undefined when it is off. */
   programFd(slot: string): number | undefined;
+  /**
+   * Attaches the slot's program to functions of one file of user space, once more for each call; all or none.
+   * @throws NativeError when the kernel refuses; `ENOENT` when the program was not loaded.
+   */
+  attachUprobe(slot: string, places: UprobePlaces): Promise<UprobeLink>;
   /** Detaches and unloads. Safe to call twice. */
   stop(): void;
 }

@@ -111,7 +111,7 @@ function ofGraph(sources: MetricSources): readonly Definition[] {
   ];
 }
 
-/** What looking at GPUs costs, not what they do. */
+/** What looking at GPUs costs, and their faults; not what they do. */
 function ofGpus(sources: MetricSources): readonly Definition[] {
   const labels = ['gpu'];
   const each = (value: (costs: GpuCosts) => number) => (): Series =>
@@ -134,6 +134,13 @@ function ofGpus(sources: MetricSources): readonly Definition[] {
       help: 'Time that calls of NVML about a GPU took, most of it waiting for the driver.',
       labels,
       read: each((costs) => costs.spentSeconds),
+    },
+    {
+      name: 'xctl_gpu_xids_total',
+      help: 'Xid errors, each once, whether the kernel log, NVML or both told of it.',
+      labels: ['gpu', 'xid'],
+      read: () =>
+        map(sources.xids(), ({ gpu, xid, count }) => [{ gpu: `${gpu ?? 'unknown'}`, xid: `${xid}` }, count]),
     },
   ];
 }

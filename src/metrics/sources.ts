@@ -44,6 +44,13 @@ export interface GpuCosts {
   readonly spentSeconds: number;
 }
 
+export interface XidTotal {
+  /** NVML's index; undefined: not known when it was told. */
+  readonly gpu: number | undefined;
+  readonly xid: number | 'other';
+  readonly count: number;
+}
+
 export interface MetricSources {
   readonly build: {
     readonly version: string;
@@ -62,6 +69,8 @@ export interface MetricSources {
   /** Absent without --record. */
   readonly recording?: () => RecordingTotals;
   gpus(): readonly GpuCosts[];
+  /** Faults of GPUs, each once, whoever told of it. */
+  xids(): Iterable<XidTotal>;
   /** Time spent in draining the rings, decoding and the graph. */
   drainSeconds(): number;
 }

@@ -38,6 +38,8 @@ export class GpuDevice {
   /** performance.now() of the last look; undefined before the first. */
   lookedAt: number | undefined;
   identifiedAt = Number.NEGATIVE_INFINITY;
+  /** Something has happened that its counts may tell: read at the next look, whatever that costs. */
+  recount = true;
   /** Somebody uses it, as of the last look. */
   busy = false;
   readonly stats = { looks: 0, spentMs: 0, calls: 0 };

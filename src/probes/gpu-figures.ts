@@ -1,5 +1,13 @@
 /** What NVML's numbers stand for: fields by number, modes and reasons by name, PCI addresses as the kernel spells them. */
-import type { ComputeMode, GpuEventKind, GpuThrottle, GpuVirtualization } from '../events/gpu.js';
+import {
+  COMPUTE_MODES,
+  type ComputeMode,
+  GPU_THROTTLES,
+  GPU_VIRTUALIZATIONS,
+  type GpuEventKind,
+  type GpuThrottle,
+  type GpuVirtualization,
+} from '../events/gpu.js';
 
 /** NVML_FI_DEV_*: counts that one call brings all at once. */
 export const FIELD = {
@@ -63,44 +71,16 @@ export const LINK_COUNTER = { replays: 0, recoveries: 1, crcErrors: 2 } as const
 export const CLOCK_SM = 1;
 export const CLOCK_MEMORY = 2;
 
-/** nvmlClocksEventReasons, bit by bit from the lowest. */
-const REASONS: readonly GpuThrottle[] = [
-  'idle',
-  'application-clocks',
-  'power-cap',
-  'hw-slowdown',
-  'sync-boost',
-  'sw-thermal',
-  'hw-thermal',
-  'power-brake',
-  'display-clocks',
-];
-
 export function throttleReasons(bits: number): readonly GpuThrottle[] {
-  return REASONS.filter((_, bit) => Math.floor(bits / 2 ** bit) % 2 === 1);
+  return GPU_THROTTLES.filter((_, bit) => Math.floor(bits / 2 ** bit) % 2 === 1);
 }
-
-const COMPUTE_MODES: readonly ComputeMode[] = [
-  'default',
-  'exclusive-thread',
-  'prohibited',
-  'exclusive-process',
-];
 
 export function computeMode(mode: number | undefined): ComputeMode | undefined {
   return mode === undefined ? undefined : COMPUTE_MODES[mode];
 }
 
-const VIRTUALIZATION: readonly GpuVirtualization[] = [
-  'none',
-  'passthrough',
-  'vgpu',
-  'vgpu-host',
-  'vsga-host',
-];
-
 export function virtualization(mode: number | undefined): GpuVirtualization | undefined {
-  return mode === undefined ? undefined : VIRTUALIZATION[mode];
+  return mode === undefined ? undefined : GPU_VIRTUALIZATIONS[mode];
 }
 
 /** `0000:3b:00.0`. NVML tells no function: a GPU is always function 0. */

@@ -165,7 +165,9 @@ export class GpuFleet {
       const now = performance.now();
       const anew = now - device.identifiedAt >= IDENTIFY_MS;
       const attrs = anew ? await reader.identify(this.#driver) : undefined;
-      const look = await reader.look();
+      const counts = full || device.recount;
+      device.recount = false;
+      const look = await reader.look(counts);
       if (!current()) return;
       if (anew) device.identifiedAt = now;
       if (attrs !== undefined || full) device.identified(attrs ?? device.attrs, look.totalBytes ?? 0, full);

@@ -18,6 +18,8 @@ export interface LaneTask {
 }
 
 export const LANES = 2;
+/** Who asks does not wait for a call that takes so long: it may never come back. */
+const LATE_MS = 100;
 
 interface Lane {
   task: LaneTask | undefined;
@@ -98,7 +100,7 @@ export class Lanes {
     this.#unwatch();
   }
 
-  /** When all that was submitted is done, or has missed the deadline. */
+  /** When all that was submitted is done, but for calls that are late already, and what has to wait for them. */
   settled(): Promise<void> {
     return new Promise((resolve) => {
       this.#idle.push(resolve);
@@ -186,13 +188,17 @@ export class Lanes {
     return lane.task !== undefined && lane.toldFor !== undefined && lane.toldFor === lane.task.pendingSince;
   }
 
+  #isLate(lane: Lane): boolean {
+    const since = lane.task?.pendingSince;
+    return since !== undefined && performance.now() - since > LATE_MS;
+  }
+
   #settle(): void {
-    const stuck = this.hung === LANES;
-    if (
-      (!stuck && this.#first() !== undefined) ||
-      this.#lanes.some((lane) => lane.task !== undefined && !this.#isHung(lane))
-    )
-      return;
+    // One that hangs has been late for long.
+    const late = this.#lanes.filter((lane) => this.#isLate(lane)).length;
+    const running = this.#lanes.filter((lane) => lane.task !== undefined).length;
+    const waiting = this.#first() !== undefined && late < LANES;
+    if (waiting || running > late) return;
     const done = this.#idle;
     this.#idle = [];
     for (const resolve of done) resolve();

@@ -5,7 +5,7 @@
  * One look is a dozen calls one after the other, all into memory that is allocated once: a call that hangs keeps its
  * memory, and no second one is made about the GPU.
  */
-import type { GpuDeviceAttrs, MigInstance } from '../events/gpu.js';
+import type { GpuDeviceAttrs, GpuUseAttrs, MigInstance } from '../events/gpu.js';
 import { Pinned } from '../ffi/memory.js';
 import type { Nvml, NvmlArgs } from '../ffi/nvml.js';
 import { isAbsent, NVML_SUCCESS } from '../ffi/nvml-errors.js';
@@ -32,7 +32,6 @@ import {
   virtualization,
 } from './gpu-figures.js';
 import { ProcessReader, type NvmlProcess } from './gpu-process-list.js';
-import type { GpuThrottle } from '../events/gpu.js';
 
 /** NVML_DEVICE_UUID_V2_BUFFER_SIZE, NVML_DEVICE_NAME_V2_BUFFER_SIZE. */
 const TEXT_BYTES = 96;
@@ -45,21 +44,8 @@ interface PcieLink {
   readonly pcieWidth: number | undefined;
 }
 
-/** One look: as GpuUseAttrs, GpuHealthAttrs and GpuProcess have it. */
-export interface GpuLook {
-  readonly gpuPercent?: number;
-  readonly memoryPercent?: number;
-  readonly usedBytes?: number;
-  readonly freeBytes?: number;
-  readonly totalBytes?: number;
-  readonly reservedBytes?: number;
-  readonly temperatureC?: number;
-  readonly powerW?: number;
-  readonly smMhz?: number;
-  readonly memoryMhz?: number;
-  readonly throttle: readonly GpuThrottle[];
-  readonly pcieGeneration?: number;
-  readonly pcieWidth?: number;
+/** One look at it. */
+export interface GpuLook extends Omit<GpuUseAttrs, 'powerLimitW' | 'processes' | 'windowMs'> {
   readonly counts: Counts;
   /** Undefined: not told. */
   readonly processes: readonly NvmlProcess[] | undefined;
@@ -121,8 +107,11 @@ export class GpuReader {
     };
   }
 
-  /** @throws NvmlFailure also when nothing at all can be read of it */
-  async look(): Promise<GpuLook> {
+  /**
+   * @param full with everything that is read at some looks only
+   * @throws NvmlFailure also when nothing at all can be read of it
+   */
+  async look(full = true): Promise<GpuLook> {
     const use = (await this.#ok('utilization', [this.#device, this.#out]))
       ? read(this.#out, UTILIZATION)
       : undefined;
@@ -140,7 +129,7 @@ export class GpuReader {
     const smMhz = await this.#clock(CLOCK_SM);
     const memoryMhz = await this.#clock(CLOCK_MEMORY);
     const reasons = (await this.#ok('clockReasons', [this.#device, this.#out])) ? this.#out.readU64(0) : 0;
-    const counts = await this.#counts.read();
+    const counts = await this.#counts.read(full);
     const powerMw = this.#counts.powerMw ?? (await this.#figure('power'));
     const { pcieGeneration, pcieWidth } = await this.#pcie(counts.pcieReplays);
     const processes = await this.#processes.read();

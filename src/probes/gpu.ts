@@ -7,7 +7,6 @@
  */
 import type { Event } from '../events/event.js';
 import type { GpuEventAttrs } from '../events/gpu.js';
-import { gpuId } from '../events/ids.js';
 import { poolAnswers } from '../ffi/libc.js';
 import { nvmlName } from '../ffi/nvml-errors.js';
 import { Backoff } from '../util/backoff.js';
@@ -17,9 +16,11 @@ import { messageOf } from '../util/errors.js';
 import { NvmlFailure } from './gpu-caller.js';
 import { gpuChecks } from './gpu-checks.js';
 import { EventWait } from './gpu-event-wait.js';
+import { GpuEvents } from './gpu-events.js';
 import { type GpuCost, GpuFleet } from './gpu-fleet.js';
 import { Lanes, type LaneTask } from './gpu-lanes.js';
 import { type Found, GpuLibrary } from './gpu-library.js';
+import { GpuUsers } from './gpu-users.js';
 import type { Probe, ProbeContext } from './probe.js';
 
 const POLL_MS = 1_000;
@@ -34,6 +35,8 @@ const DEADLINE_MS = 5_000;
 /** The start of the agent waits no longer for the first look. */
 const FIRST_LOOK_MS = 1_000;
 const SLACK_MS = 100;
+/** Between two looks that events ask for: of a flood of them each would. */
+const SOON_MS = 200;
 
 export interface GpuOptions {
   /** Another library than the system's. */
@@ -45,20 +48,8 @@ export interface GpuOptions {
   /** A library that did not start is tried again after so long, at first. */
   readonly retryMs?: number;
   readonly lostRetryMs?: number;
-  /** An XID by NVML; the kernel log tells the same in its own words. */
-  readonly onXid?: (xid: NvmlXid) => void;
-}
-
-export interface NvmlXid {
-  /** `gpu:0` */
-  readonly entity: string;
-  readonly index: number;
-  readonly pci?: string;
-  readonly xid: number;
-  /** Event time, ms. */
-  readonly ts: number;
-  readonly gi?: number;
-  readonly ci?: number;
+  /** Major number of the GPUs' device files; a test without the driver takes other devices for them. */
+  readonly deviceMajor?: number;
 }
 
 export class GpuProbe implements Probe {
@@ -73,8 +64,11 @@ export class GpuProbe implements Probe {
   readonly #backoff: Backoff;
   readonly #fleet: GpuFleet;
   readonly #openTask: LaneTask;
+  readonly #events: GpuEvents;
+  readonly #users: GpuUsers;
   #wait: EventWait | undefined;
   #beat: Beat | undefined;
+  #soon: NodeJS.Timeout | undefined;
   #started = false;
   /** performance.now() from which on the library is to be started (anew); Infinity: not at all. */
   #openAt = Number.POSITIVE_INFINITY;
@@ -94,13 +88,17 @@ export class GpuProbe implements Probe {
     this.#pollMs = options.pollMs ?? POLL_MS;
     this.#backoff = new Backoff({ firstMs: options.retryMs ?? 5_000, maxMs: 60_000, goodMs: 60_000 });
     this.#lanes = new Lanes(this.#deadlineMs, poolAnswers, (waiting) => this.#fleet.stuck(waiting));
-    const { clock, sink } = context;
+    const tell = (event: Event): void => {
+      if (!this.#started) return;
+      context.sink(event);
+      this.#users.heed(event);
+    };
+    this.#users = new GpuUsers(context, options.deviceMajor);
+    this.#events = new GpuEvents(tell);
     this.#fleet = new GpuFleet({
       deadlineMs: this.#deadlineMs,
-      tell: (event) => {
-        if (this.#started) sink(event);
-      },
-      now: () => clock.toEpochMs(clock.nowNs()),
+      tell,
+      now: () => this.#now(),
       alive: () => this.#started,
       onLost: () => {
         this.#openAt = Math.min(this.#openAt, performance.now() + this.#lostRetryMs());
@@ -137,8 +135,11 @@ export class GpuProbe implements Probe {
     this.#started = false;
     this.#beat?.stop();
     this.#beat = undefined;
+    clearTimeout(this.#soon);
+    this.#soon = undefined;
     this.#lanes.stop();
     this.#wait?.stop();
+    this.#users.stop();
   }
 
   /**
@@ -148,7 +149,10 @@ export class GpuProbe implements Probe {
   async pass(full: boolean): Promise<boolean> {
     if (!this.#started || this.#library.state.kind !== 'open' || this.#opening) return false;
     this.wake();
-    if (full) this.#fleet.owe();
+    if (full) {
+      this.#users.look('asked');
+      this.#fleet.owe();
+    }
     this.#poll(full);
     await this.#lanes.settled();
     return true;
@@ -164,6 +168,11 @@ export class GpuProbe implements Probe {
     if (event.type === 'process.info' && event.attrs.job?.because === 'gpu') this.wake();
   }
 
+  /** What NVML told of events, each counted. */
+  get heard(): number {
+    return this.#events.heard;
+  }
+
   costs(): readonly GpuCost[] {
     return this.#fleet.costs();
   }
@@ -174,7 +183,7 @@ export class GpuProbe implements Probe {
   }
 
   checks(): readonly Check[] {
-    return gpuChecks({
+    const checks = gpuChecks({
       library: this.#library,
       devices: this.#fleet.devices,
       refused: this.#fleet.refused,
@@ -183,6 +192,7 @@ export class GpuProbe implements Probe {
       lanesHung: this.#lanes.hung,
       starved: this.#lanes.starved,
     });
+    return [...checks, ...this.#users.checks()];
   }
 
   #load(): boolean {
@@ -197,6 +207,7 @@ export class GpuProbe implements Probe {
 
   #tick(): void {
     const now = performance.now();
+    this.#events.settle(this.#now());
     if (this.#opening) return;
     if (now >= this.#openAt && this.#mayOpen(now)) return;
     if (this.#library.state.kind !== 'open') return;
@@ -290,25 +301,25 @@ export class GpuProbe implements Probe {
       this.stats.unknownEvents++;
       return;
     }
-    const { clock, sink } = this.#context;
-    const ts = clock.toEpochMs(clock.nowNs());
-    const { xid, gi, ci } = attrs;
-    const entity = gpuId(device.index);
-    sink({ ts, type: 'gpu.event', entity, value: xid ?? 1, probe: 'gpu', attrs });
+    this.#events.offer(device.index, this.#now(), attrs);
     if (attrs.kind === 'mig-changed') device.identifiedAt = Number.NEGATIVE_INFINITY;
-    // What the event is about shows in the figures.
-    void this.pass(false);
-    if (xid === undefined) return;
-    const { pci } = device.attrs;
-    this.#options.onXid?.({
-      entity,
-      index: device.index,
-      ...(pci !== undefined && { pci }),
-      xid,
-      ts,
-      ...(gi !== undefined && { gi }),
-      ...(ci !== undefined && { ci }),
-    });
+    device.recount = true;
+    this.#lookSoon();
+  }
+
+  /** What an event is about shows in the figures. */
+  #lookSoon(): void {
+    this.wake();
+    const inMs = Math.max(0, this.#polledAt + SOON_MS - performance.now());
+    this.#soon ??= setTimeout(() => {
+      this.#soon = undefined;
+      void this.pass(false);
+    }, inMs).unref();
+  }
+
+  #now(): number {
+    const { clock } = this.#context;
+    return clock.toEpochMs(clock.nowNs());
   }
 
   #failed(what: string, error: unknown): void {

@@ -17,6 +17,8 @@ export const CONFIDENCE = {
   /** One timeout: the next ACK may still come. */
   firstTimeout: 0.8,
   connectTimeout: 0.93,
+  /** … by whoever tries again and sleeps in between. */
+  connectAgain: 0.78,
   zeroWindow: 0.88,
   lossyFlow: 0.75,
   crashSignal: 0.97,
@@ -46,6 +48,25 @@ export const CONFIDENCE = {
   /** It hangs, surely; for whom is not known. */
   hungTask: 0.8,
   memoryFailure: 0.97,
+  gpuLost: 0.97,
+  gpuGone: 0.93,
+  /** Hardware or driver, by its number; a fault of a program, by the driver's word on which. */
+  xid: 0.95,
+  xidOfProgram: 0.88,
+  /** Faults as of programs, again and again on this GPU and on no other. */
+  xidAgain: 0.75,
+  gpuMemory: 0.92,
+  rowRemap: 0.85,
+  nvlinkDown: 0.85,
+  nvswitch: 0.8,
+  gpuUnavailable: 0.8,
+  /** Its driver does not answer us; it may well answer others. */
+  gpuHung: 0.75,
+  gpuThrottled: 0.8,
+  /** It ended with an error while a GPU of it had just been filled; it waits, and others have the memory. */
+  gpuOomDied: 0.75,
+  gpuOomWaits: 0.6,
+  gpuSymptom: 0.6,
   /** The only holder of the other end sleeps. */
   peerSleeps: 0.75,
   /** … waits for something that is not known. */
@@ -54,6 +75,12 @@ export const CONFIDENCE = {
   peerRuns: 0.65,
   lockHeld: 0.8,
   waitsForRemotePeer: 0.6,
+  /** It holds an idle GPU, and whom it waits for is not known. */
+  gpuIdle: 0.5,
+  /** It has enqueued fewer collectives than another rank, and does nothing that would explain it. */
+  rankBehind: 0.8,
+  /** A thread waits for a GPU, and what the GPU waits for is not on this node. */
+  gpuSync: 0.5,
   healthyRunning: 0.9,
   healthyIdle: 0.6,
 } as const;

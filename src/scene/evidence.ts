@@ -25,16 +25,25 @@ function unitOf(type: string): string {
     case 'storage.latency':
     case 'storage.rpc':
     case 'compute.throttle':
+    case 'gpu.state':
       return 'ms';
     case 'storage.error':
     case 'compute.memory':
     case 'compute.consumers':
+    case 'gpu.processes':
+    case 'gpu.device':
       return 'bytes';
     case 'storage.space':
     case 'compute.pressure':
+    case 'gpu.use':
       return '%';
     case 'storage.users':
+    case 'gpu.users':
       return 'processes';
+    case 'nccl.enqueue':
+      return 'collectives';
+    case 'nccl.comm':
+      return 'ranks';
     case 'transport.owner':
       return 'pid';
     default:

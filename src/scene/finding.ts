@@ -41,8 +41,22 @@ export interface Fault {
     | 'full'
     | 'cpu'
     | 'memory'
-    | 'quota';
+    | 'quota'
+    | GpuAilment;
 }
+
+export type GpuAilment =
+  | `xid-${number}`
+  | `sxid-${number}`
+  | 'lost'
+  | 'hung'
+  | 'ecc'
+  | 'remap-pending'
+  | 'remap-failed'
+  | 'nvlink'
+  | 'unavailable'
+  | 'throttle'
+  | 'out-of-memory';
 
 export type Outcome =
   | { readonly kind: 'fault'; readonly fault: Fault; readonly links: readonly Link[] }

@@ -3,6 +3,7 @@ import type { ProcessNode } from '../graph/model.js';
 import type { StateGraph } from '../graph/state-graph.js';
 import { API_VERSION, type Findings, type WhyAnswer } from './answer.js';
 import { timeText } from './evidence.js';
+import { idleGpus } from './gpu-idle.js';
 import { type AskOptions, answerFor } from './why.js';
 
 const MAX_FINDINGS = 50;
@@ -10,13 +11,16 @@ const MAX_FINDINGS = 50;
 const MIN_CONFIDENCE = 0.7;
 /** How long a crash stays in the list, ms of event time. */
 const CRASH_MS = 120_000;
+/** Nothing is wrong with the cause, but that others wait for it. */
+const SOFT: ReadonlySet<string> = new Set(['WaitsOnPeer', 'LockHeld', 'Join']);
 
 /**
- * Each root cause once, told from the process nearest to it, with how many others it holds up.
- * Soft causes (a peer that sleeps or computes) are left out: pipelines wait all the time.
+ * Each root cause once, told from the process nearest to it, or from one whose GPU it keeps idle, with how many others
+ * it holds up. Soft causes (a peer that sleeps or computes) are left out: pipelines wait all the time, and only an
+ * idle GPU says that somebody minds.
  */
 export function findings(graph: StateGraph, options: AskOptions): Findings {
-  const byRoot = new Map<string, WhyAnswer>();
+  const byRoot = new Map<string, Told>();
   const victims = new Map<string, number>();
   for (const node of graph.nodes.values()) {
     if (node.type !== 'process' || !isCandidate(graph, node)) continue;
@@ -25,13 +29,25 @@ export function findings(graph: StateGraph, options: AskOptions): Findings {
     const root = rootKey(answer);
     victims.set(root, (victims.get(root) ?? 0) + 1);
     const known = byRoot.get(root);
-    if (known === undefined || answer.chain.length < known.chain.length) byRoot.set(root, answer);
+    const one = { answer, gpus: idleGpus(node, graph.now).length };
+    if (known === undefined || isBetter(one, known)) byRoot.set(root, one);
   }
   const list = [...byRoot.entries()]
-    .map(([root, answer]) => withVictims(answer, (victims.get(root) ?? 1) - 1))
+    .map(([root, { answer }]) => withVictims(answer, (victims.get(root) ?? 1) - 1))
     .sort((a, b) => severity(b) - severity(a))
     .slice(0, MAX_FINDINGS);
   return { apiVersion: API_VERSION, node: options.node, ts: timeText(graph.now), findings: list };
+}
+
+interface Told {
+  readonly answer: WhyAnswer;
+  /** That its process holds and that are idle. */
+  readonly gpus: number;
+}
+
+function isBetter(one: Told, known: Told): boolean {
+  if (one.gpus !== known.gpus) return one.gpus > known.gpus;
+  return one.answer.chain.length < known.answer.chain.length;
 }
 
 /** Crashes of one program with one ending are one finding: a killed job is not a hundred of them. */
@@ -48,6 +64,7 @@ function isCandidate(graph: StateGraph, process: ProcessNode): boolean {
   if (process.oomKill !== undefined || core === true) return true;
   if (process.job !== undefined || process.ioError !== undefined || process.usedAtExit !== undefined)
     return true;
+  if (process.gpusAtExit !== undefined) return true;
   return (
     signal !== undefined &&
     signal !== 'SIGTERM' &&
@@ -61,9 +78,7 @@ function isWorthTelling(answer: WhyAnswer): boolean {
   return (
     answer.verdict === 'cause-found' &&
     answer.confidence >= MIN_CONFIDENCE &&
-    answer.subScene !== 'WaitsOnPeer' &&
-    answer.subScene !== 'LockHeld' &&
-    answer.subScene !== 'Join'
+    (answer.scene === 'GpuUtilLow' || !SOFT.has(answer.subScene ?? ''))
   );
 }
 

@@ -1,9 +1,11 @@
 /** A pipe, socket or file lock: who has the other end, and what each of them does. */
 import type { ProcessNode, Thread } from '../graph/model.js';
 import { CONFIDENCE, DISCOUNT } from './confidence.js';
+import { crashFault } from './crash.js';
 import type { Fault, Link, Outcome } from './finding.js';
 import { waitedMs, waitFact } from './finding.js';
 import { extend, holdersOf, MAX_HOLDERS, PROGRESS_CPU_SHARE, waitLink } from './links.js';
+import { spinShare } from './nccl.js';
 import type { Step, Walk } from './walk.js';
 import { waitNote, who } from './words.js';
 
@@ -106,12 +108,35 @@ function selfHeld(walk: Walk, thread: Thread, own: Link, path: readonly Step[]):
       return { ...end, links: [own, heldBy(own, process), ...end.links] };
     }
   }
+  const dead = deadWorker(own, process);
+  if (dead !== undefined) return dead;
   return {
     kind: 'unknown',
     summary: () => `${waitNote(thread)}; only the process itself holds the other end`,
     needs: 'which of its threads should act',
     links: [own],
   };
+}
+
+/**
+ * Whoever had the other end has ended, and the process's own descriptor for it, never closed, hides that. A child that
+ * crashed was it, most likely: what it had open is not known any more.
+ */
+function deadWorker(own: Link, process: ProcessNode): Outcome | undefined {
+  let last: ProcessNode | undefined;
+  for (const child of process.children ?? [])
+    if (child.exit !== undefined && child.exit.ts > (last?.exit?.ts ?? 0)) last = child;
+  const fault = last === undefined ? undefined : crashFault(last);
+  if (last?.exit === undefined || fault === undefined) return undefined;
+  const note = `nobody else has the other end open; its child ${who(last)} has died`;
+  const link: Link = { from: own.to, edge: 'BlockedBy', to: last, since: last.exit.ts, facts: [], note };
+  const summary = `${who(last)} has died (${fault.summary}); ${who(process)} waits on, since it has the other end open itself`;
+  const confidence = fault.confidence * DISCOUNT.oneOfSeveral;
+  const recommendations = [
+    ...fault.recommendations,
+    'Close the end of the pipe that the parent does not use: then its reads end when the worker does',
+  ];
+  return { kind: 'fault', fault: { ...fault, summary, confidence, recommendations }, links: [own, link] };
 }
 
 function heldBy(own: Link, holder: ProcessNode): Link {
@@ -137,7 +162,7 @@ export function peerFault(
   kind: 'running' | 'by-design' | 'unknown',
 ): Fault | undefined {
   const main = holder.threads.get(holder.pid);
-  const busy = holder.cpuShare >= PROGRESS_CPU_SHARE;
+  const busy = holder.cpuShare - spinShare(holder, waiter.seenTs) >= PROGRESS_CPU_SHARE;
   // It goes from one short wait to the next: it may well be about to serve this one.
   if (kind === 'running' && !busy && waitedMs(waiter) < NEGLECTED_MS) return undefined;
   const doing = kind === 'running' ? (busy ? 'is busy on the CPU' : 'does other things') : idleNote(main);

@@ -5,9 +5,11 @@
  */
 import type { BlockDeviceNode, Fact, GraphNode, KernelWord, ProcessNode, Thread } from '../graph/model.js';
 import type { StateGraph } from '../graph/state-graph.js';
+import { xid } from '../xid/catalogue.js';
 import { CONFIDENCE } from './confidence.js';
 import type { Fault, Link, Outcome } from './finding.js';
 import { waitedMs, waitFact } from './finding.js';
+import { saidBeforeEnd } from './gpu.js';
 import { waitLink } from './links.js';
 import type { Walk } from './walk.js';
 import { duration, type remoteOf, waitNote } from './words.js';
@@ -117,12 +119,25 @@ export function withLog(graph: StateGraph, process: ProcessNode, outcome: Outcom
     graph.host.hung.size === 0 ? outcome.links : outcome.links.map((link) => withHung(graph, link));
   if (outcome.kind !== 'fault') return links === outcome.links ? outcome : { ...outcome, links };
   const { fault } = outcome;
+  const ended =
+    fault.scene === 'ProcessCrash' && fault.node.type === 'process'
+      ? saidBeforeEnd(graph, fault.node)
+      : undefined;
+  if (ended !== undefined && ended.facts.length > 0) {
+    const summary = `${fault.summary}, after ${codesText(ended.codes)} of its own`;
+    return { ...outcome, links, fault: { ...fault, summary, facts: [...fault.facts, ...ended.facts] } };
+  }
   const said = saidOf(graph, process, outcome);
   if (said.length === 0) return links === outcome.links ? outcome : { ...outcome, links };
   const down = said.find(({ type }) => type === 'topo.link_down');
   const summary =
     down === undefined ? fault.summary : `${fault.summary}; ${linkText(down, fault.began)} (${NOT_KNOWN})`;
   return { ...outcome, links, fault: { ...fault, summary, facts: [...fault.facts, ...said] } };
+}
+
+/** `Xid 31 (mmu-fault)`. */
+function codesText(codes: readonly number[]): string {
+  return codes.map((code) => `Xid ${code} (${xid(code).name})`).join(', ');
 }
 
 function withHung(graph: StateGraph, link: Link): Link {

@@ -16,8 +16,11 @@ import type { Fault, Outcome } from './finding.js';
 import { waitedMs } from './finding.js';
 import { followWait } from './follow.js';
 import { PROGRESS_CPU_SHARE, type Ties, tiesOf } from './links.js';
+import { unlessGpuWorks } from './gpu-idle.js';
+import { gpuCrash, gpuFull, gpuSlowed, gpuSymptom, gpuTrouble } from './gpu.js';
 import { haltFault } from './halt.js';
 import { loggedSuspicion } from './io-log.js';
+import { gpuSync, ncclWait, spinShare } from './nccl.js';
 import { lockupFault } from './log.js';
 import { memoryFault } from './memory.js';
 import { oftenOn } from './often.js';
@@ -61,7 +64,7 @@ export class Walk {
    */
   process(process: ProcessNode, path: readonly Step[], thread?: Thread): Outcome {
     if (++this.#steps > MAX_STEPS || path.length > MAX_DEPTH) return this.#tooFar(process);
-    const failed = storageCrash(process, this.now);
+    const failed = storageCrash(process, this.now) ?? gpuCrash(this.graph, process);
     if (failed !== undefined) return failed;
     const crash = crashFault(process);
     if (crash !== undefined) return { kind: 'fault', fault: crash, links: [] };
@@ -93,7 +96,10 @@ export class Walk {
     }
     const elsewhere = this.#ledBack;
     this.#ledBack = false;
-    const outcome = this.#allThreads(process, ties, path);
+    const shown = this.#allThreads(process, ties, path);
+    const outcome =
+      ncclWait(this, process, path, shown) ??
+      unlessGpuWorks(process, this.now, gpuSync(process, this.now, shown) ?? shown);
     if (!this.#ledBack && !this.exhausted) this.#settled.set(process, outcome);
     this.#ledBack ||= elsewhere;
     return outcome;
@@ -114,7 +120,8 @@ export class Walk {
       const outcome = oftenOn(this, thread, path) ?? this.thread(thread, path);
       if (outcome.kind === 'fault') found.push(outcome);
     }
-    return found;
+    const gpu = gpuTrouble(this.graph, process, tiesOf(process).gpus, 'surely');
+    return gpu === undefined ? found : [...found, gpu];
   }
 
   #tooFar(process: ProcessNode): Outcome {
@@ -137,9 +144,12 @@ export class Walk {
         'another pass of the sampler',
       );
     }
-    const progress = process.cpuShare >= PROGRESS_CPU_SHARE;
+    const progress = process.cpuShare - spinShare(process, this.now) >= PROGRESS_CPU_SHARE;
     const trouble = storageTrouble(process, ties, this.now);
     const mainOutcome = oftenOn(this, main, path) ?? this.thread(main, path);
+    // A thread that spins for a GPU that has failed uses a CPU: that is no progress.
+    const gpu = gpuTrouble(this.graph, process, ties.gpus, 'surely');
+    if (gpu !== undefined && !(isHard(mainOutcome) && began(mainOutcome) < gpu.fault.began)) return gpu;
     if (mainOutcome.kind === 'fault' && isHard(mainOutcome)) {
       return progress && !isDeadlock(mainOutcome.fault) ? despiteProgress(mainOutcome) : mainOutcome;
     }
@@ -147,9 +157,21 @@ export class Walk {
     if (trouble !== undefined && (fromSibling?.kind !== 'fault' || !isHard(fromSibling))) {
       return progress ? despiteProgress(trouble) : trouble;
     }
+    if (fromSibling !== undefined && fromSibling.kind !== 'running') return fromSibling;
+    const slowed = gpuSlowed(this.graph, process, ties.gpus);
+    if (slowed !== undefined) return slowed;
     if (fromSibling !== undefined) return fromSibling;
     if (progress) return { kind: 'running', links: [] };
-    return loggedSuspicion(ties.failing, this.now) ?? mainOutcome;
+    return (
+      loggedSuspicion(ties.failing, this.now) ?? this.#gpuDoubt(process, ties, mainOutcome) ?? mainOutcome
+    );
+  }
+
+  /** What its GPUs have to say where nothing is known for sure. */
+  #gpuDoubt(process: ProcessNode, { gpus }: Ties, main: Outcome): Outcome | undefined {
+    if (gpus.length === 0 || main.kind === 'fault') return undefined;
+    const perhaps = main.kind === 'unknown' ? gpuTrouble(this.graph, process, gpus, 'perhaps') : undefined;
+    return perhaps ?? gpuFull(process, gpus) ?? gpuSymptom(this.graph, process, gpus);
   }
 
   /**
@@ -205,6 +227,10 @@ function unknown(summary: () => string, needs: string): Extract<Outcome, { kind:
 
 function isHard(outcome: Outcome): boolean {
   return outcome.kind === 'fault' && outcome.fault.strength === 'hard';
+}
+
+function began(outcome: Outcome): number {
+  return outcome.kind === 'fault' ? outcome.fault.began : Number.POSITIVE_INFINITY;
 }
 
 function isDeadlock(fault: Fault): boolean {

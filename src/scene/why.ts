@@ -8,6 +8,7 @@ import { CONFIDENCE, DISCOUNT } from './confidence.js';
 import { describeRecord } from './crash.js';
 import { EvidenceList, timeText } from './evidence.js';
 import { type Fault, type Link, type Outcome, waitedMs } from './finding.js';
+import { gpuAtWork, idleGpus, idleSummary, withIdleGpus } from './gpu-idle.js';
 import { STUCK_MS } from './links.js';
 import { withLog } from './log.js';
 import { Walk } from './walk.js';
@@ -32,7 +33,8 @@ export function why(graph: StateGraph, pid: number, options: AskOptions): WhyAns
 
 export function answerFor(graph: StateGraph, process: ProcessNode, options: AskOptions): WhyAnswer {
   const walk = new Walk(graph);
-  const outcome = walk.process(process, []);
+  const gpus = idleGpus(process, graph.now);
+  const outcome = withIdleGpus(process, gpus, walk.process(process, []));
   const head = {
     apiVersion: API_VERSION,
     node: options.node,
@@ -41,7 +43,8 @@ export function answerFor(graph: StateGraph, process: ProcessNode, options: AskO
   } as const;
   const first = toFinding(withLog(graph, process, outcome), graph.now, process);
   const alternatives = outcome.kind === 'fault' ? others(walk, graph, process, outcome.fault) : [];
-  return { ...head, ...first, ...(alternatives.length > 0 && { alternatives }) };
+  const summary = idleSummary(process, gpus, outcome, graph.now, first.summary);
+  return { ...head, ...first, summary, ...(alternatives.length > 0 && { alternatives }) };
 }
 
 /** Further causes with another root, best first: two faults at once are two chains. */
@@ -93,7 +96,7 @@ function toFinding(outcome: Outcome, now: number, process: ProcessNode): Finding
         recommendations: [`To know more: ${outcome.needs}`],
       };
     case 'running':
-      return healthy(progressText(process), CONFIDENCE.healthyRunning, chain, evidence);
+      return healthy(progressText(process, now), CONFIDENCE.healthyRunning, chain, evidence);
     case 'by-design':
       return process.exit === undefined
         ? healthy(`idle: ${outcome.what}`, CONFIDENCE.healthyIdle, chain, evidence)
@@ -136,8 +139,10 @@ function endedWell(agoMs: number): string {
   return `ended with exit code 0, ${duration(agoMs)} ago`;
 }
 
-function progressText(process: ProcessNode): string {
+function progressText(process: ProcessNode, now: number): string {
   const main = process.threads.get(process.pid);
+  const gpu = gpuAtWork(process, now);
+  if (gpu !== undefined) return `makes progress: ${gpu.id} works (${gpu.use?.attrs.gpuPercent ?? 0} %)`;
   if (process.cpuShare >= 0.01) return `makes progress: ${(process.cpuShare * 100).toFixed(0)} % of a core`;
   if (main === undefined) return 'makes progress';
   if (main.wait.type === 'wait.run') return 'runs';
@@ -166,14 +171,21 @@ function ailment(fault: Fault, what: string, now: number): ChainLink {
     to: errorId(what, fault.node.id),
     sinceMs: Math.max(0, Math.round(now - fault.began)),
     evidence: [],
-    note: what.replace('-', ' '),
+    note: what.replaceAll('-', ' '),
   };
 }
 
 /** A fault that began long after the wait it is to explain is a worse explanation. */
 function timing(fault: Fault, links: readonly Link[]): number {
-  const waitSince = links[0]?.since;
-  if (waitSince === undefined || fault.strength === 'soft') return 1;
+  const [first] = links;
+  // Using a GPU is no wait that its fault would have to be older than.
+  if (
+    first === undefined ||
+    fault.strength === 'soft' ||
+    (first.edge === 'Consumes' && first.to.type === 'gpu')
+  )
+    return 1;
+  const waitSince = first.since;
   const lateMs = 5_000;
   return fault.began > waitSince + lateMs ? DISCOUNT.lateFault : 1;
 }

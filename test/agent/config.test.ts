@@ -55,6 +55,13 @@ t.test('flags', async (t) => {
     },
   );
   t.strictSame(configOf('--probes', 'none').probes, []);
+  t.strictSame(
+    configOf('--gpu-trace').probes,
+    ['gpu-trace', ...BUILTIN_PROBES],
+    'off unless it is asked for',
+  );
+  t.strictSame(configOf('--gpu-trace', '--probes', 'waits').probes, ['gpu-trace', 'waits']);
+  t.strictSame(configOf('--probes', 'waits,gpu-trace').probes, ['gpu-trace', 'waits']);
   t.strictSame(configOf('--metrics-port', '0').metrics, { port: 0 });
 });
 
@@ -82,7 +89,7 @@ t.test('each mistake gets one line that says what to write', async (t) => {
     [['--rules', '/nonexistent'], /is no directory/],
     [
       ['--probes', 'tcp,dns'],
-      /no probe "dns"; known are process, block, filesystem, tcp, waits, host, gpu, kmsg, or none/,
+      /no probe "dns"; known are process, block, filesystem, tcp, waits, host, gpu, kmsg, gpu-trace, or none/,
     ],
     [['--probes', 'tcp,none'], /no probe "none"/],
     [['--probe', 'a "b'], /--probe: the command has an open "/],
@@ -123,6 +130,8 @@ t.test('--config FILE', async (t) => {
   t.strictSame(configOf(...write('probes: tcp,waits\nprobe: one command')).subprocesses, [
     ['one', 'command'],
   ]);
+  t.strictSame(configOf(...write('probes: waits\ngpu-trace: true')).probes, ['gpu-trace', 'waits']);
+  t.strictSame(configOf(...write('gpu-trace: false')).probes, BUILTIN_PROBES);
   const cases: readonly [string, RegExp][] = [
     ['# c\nmetrisc-port: 1\n', /agent\.yaml:2: metrisc-port is no setting; known are socket, /],
     ['socket: /x\nconfig: y\n', /agent\.yaml:2: config is no setting/],
@@ -133,6 +142,7 @@ t.test('--config FILE', async (t) => {
     ['socket: {a: 1}\n', /agent\.yaml:1: socket must be text/],
     ['record:\n', /agent\.yaml:1: record has no value/],
     ['probe: [[a]]\n', /agent\.yaml:1: probe: \["a"\] is no command/],
+    ['gpu-trace: maybe\n', /agent\.yaml:1: gpu-trace is on or off/],
     ['probes: 7\n', /agent\.yaml:1: probes must be a list/],
     ['socket: a\nsocket: b\n', /agent\.yaml:2: not YAML: duplicated mapping key/],
     ['a: [\n', /agent\.yaml:\d+: not YAML/],

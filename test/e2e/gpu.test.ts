@@ -1,5 +1,8 @@
-/** The agent on a node whose GPUs all hang: it starts, answers and ends as ever. */
+/** The agent on a node with GPUs that all hang, with none, and without BPF: it starts, answers and ends as ever. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import t from 'tap';
+import type { Check } from '../../src/api/contract.js';
 import { startAgent } from '../lib/agent.js';
 import { start } from '../lib/proc.js';
 import { until } from '../lib/until.js';
@@ -37,6 +40,44 @@ t.test('every call of NVML hangs: why answers, doctor says so, the agent ends', 
 t.test('no NVML: nothing is said of it but in doctor', async (t) => {
   const agent = await startAgent(t, { args: ['--probes', 'gpu', '--nvml', 'libnvidia-ml.so.404'] });
   t.match((await agent.xctl('doctor')).stdout, /off\s+probe gpu\s+no libnvidia-ml\.so\.1 here/);
+  t.same(
+    agent.log().filter(({ level }) => level === 'warn' || level === 'error'),
+    [],
+  );
+});
+
+t.test('without BPF the GPUs and the kernel log are watched all the same', async (t) => {
+  const scenario = new Scenario(t);
+  const agent = await startAgent(t, {
+    wrap: ['setpriv', '--bounding-set=-bpf,-sys_admin'],
+    args: ['--nvml', await nvmlDouble(), '--record', join(t.testdir(), 'recording')],
+    env: { XCTL_NVML_SCENARIO: scenario.path },
+  });
+  const { checks } = JSON.parse((await agent.xctl('doctor', '-o', 'json')).stdout) as { checks: Check[] };
+  const status = (name: string) => checks.find((check) => check.name === name)?.status;
+  t.same(
+    ['kernel', 'probe process', 'probe tcp', 'probe waits', 'probe block'].map(status),
+    Array(5).fill('failed'),
+  );
+  t.same(['probe gpu', 'probe kmsg', 'probe filesystem'].map(status), ['ok', 'ok', 'ok']);
+  t.equal(agent.log().filter(({ msg }) => msg === 'no BPF program can run').length, 1, 'said once');
+  const recorded = (): string => readFileSync(join(t.testdirName, 'recording'), 'utf8');
+  scenario.set({ events: [[1, 5, 8, 79]] });
+  await until(() => /"type":"gpu.event".*"entity":"gpu:5"/.test(recorded()), {
+    timeoutMs: 20_000,
+    what: 'an XID of a GPU',
+  });
+  t.equal((await agent.xctl('why')).code, 5, 'of processes nothing is known');
+});
+
+t.test('only probes without BPF asked for: none is opened, and nothing is wrong', async (t) => {
+  const scenario = new Scenario(t);
+  const agent = await startAgent(t, {
+    wrap: ['setpriv', '--bounding-set=-bpf,-sys_admin'],
+    args: ['--probes', 'gpu,kmsg', '--nvml', await nvmlDouble()],
+    env: { XCTL_NVML_SCENARIO: scenario.path },
+  });
+  t.match((await agent.xctl('doctor')).stdout, /off\s+kernel\s+no probe that needs BPF was asked for/);
   t.same(
     agent.log().filter(({ level }) => level === 'warn' || level === 'error'),
     [],

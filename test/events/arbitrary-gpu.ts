@@ -1,15 +1,21 @@
 /** Attributes of the gpu.* events, for property tests; see arbitrary.ts. */
 import fc from 'fast-check';
 import type { EventCatalogue, EventType } from '../../src/events/event.js';
-import type {
-  GpuDeviceAttrs,
-  GpuEventAttrs,
-  GpuHealthAttrs,
-  GpuProcess,
-  GpuStateAttrs,
-  GpuUseAttrs,
-  MigInstance,
-  NvlinkAttrs,
+import {
+  COMPUTE_MODES,
+  GPU_EVENT_KINDS,
+  GPU_STATES,
+  GPU_THROTTLES,
+  GPU_VIRTUALIZATIONS,
+  type GpuDeviceAttrs,
+  type GpuEventAttrs,
+  type GpuHealthAttrs,
+  type GpuHolder,
+  type GpuProcess,
+  type GpuStateAttrs,
+  type GpuUseAttrs,
+  type MigInstance,
+  type NvlinkAttrs,
 } from '../../src/events/gpu.js';
 
 type GpuType = Extract<EventType, `gpu.${string}`>;
@@ -21,7 +27,7 @@ const pid = fc.integer({ min: 0, max: 2 ** 22 });
 const text = fc.string({ unit: 'binary', maxLength: 40 });
 const flag = fc.boolean();
 const yes = fc.constant<true>(true);
-const state = fc.constantFrom<GpuStateAttrs['state'][]>('ok', 'lost', 'hung', 'gone', 'reloaded');
+const state = fc.constantFrom(...GPU_STATES);
 
 /** Fields that may be absent are absent in some. */
 function some<T>(
@@ -63,6 +69,8 @@ const process = some<GpuProcess>(
   ['pid'],
 );
 
+const holder = some<GpuHolder>({ pid, start: bytes, comm: text, fd: count }, ['pid', 'start', 'comm', 'fd']);
+
 export const GPU_ATTRS: { readonly [T in GpuType]: fc.Arbitrary<EventCatalogue[T]> } = {
   'gpu.device': some<GpuDeviceAttrs>(
     {
@@ -71,8 +79,8 @@ export const GPU_ATTRS: { readonly [T in GpuType]: fc.Arbitrary<EventCatalogue[T
       pci: text,
       minor: count,
       driver: text,
-      computeMode: fc.constantFrom('default', 'exclusive-thread', 'prohibited', 'exclusive-process'),
-      virtualization: fc.constantFrom('none', 'passthrough', 'vgpu', 'vgpu-host', 'vsga-host'),
+      computeMode: fc.constantFrom(...COMPUTE_MODES),
+      virtualization: fc.constantFrom(...GPU_VIRTUALIZATIONS),
       maxPcieGeneration: count,
       maxPcieWidth: count,
       powerLimitW: share,
@@ -97,7 +105,7 @@ export const GPU_ATTRS: { readonly [T in GpuType]: fc.Arbitrary<EventCatalogue[T
       powerLimitW: share,
       smMhz: count,
       memoryMhz: count,
-      throttle: fc.array(fc.constantFrom('idle', 'power-cap', 'hw-thermal', 'power-brake'), { maxLength: 4 }),
+      throttle: fc.array(fc.constantFrom(...GPU_THROTTLES), { maxLength: 4 }),
       pcieGeneration: count,
       pcieWidth: count,
       processes: count,
@@ -121,12 +129,13 @@ export const GPU_ATTRS: { readonly [T in GpuType]: fc.Arbitrary<EventCatalogue[T
     ['links'],
   ),
   'gpu.processes': fc.record({ processes: fc.array(process, { maxLength: 8 }) }),
+  'gpu.users': fc.record({ holders: fc.array(holder, { maxLength: 8 }) }),
   'gpu.state': some<GpuStateAttrs>(
     { state, was: state, reason: text, call: text, scope: fc.constantFrom('gpu', 'library') },
     ['state', 'scope'],
   ),
   'gpu.event': some<GpuEventAttrs>(
-    { kind: fc.constantFrom('xid', 'ecc-uncorrected', 'mig-changed'), xid: count, gi: count, ci: count },
+    { kind: fc.constantFrom(...GPU_EVENT_KINDS), xid: count, gi: count, ci: count, suppressed: count },
     ['kind'],
   ),
 };

@@ -14,6 +14,7 @@ import {
   type WaitAttrs,
 } from '../../src/events/event.js';
 import { GPU_ATTRS } from './arbitrary-gpu.js';
+import { NCCL_ATTRS } from './arbitrary-nccl.js';
 import { HOST_ATTRS, STORAGE_ATTRS, XID_ATTRS } from './arbitrary-host.js';
 
 const count = fc.nat();
@@ -150,7 +151,7 @@ const MORE: { readonly [T in EventType]?: fc.Arbitrary<Partial<EventCatalogue[T]
 
 /** What is no wait, no process and no flow. */
 const OTHERS: ReadonlyMap<string, fc.Arbitrary<unknown>> = new Map(
-  Object.entries<fc.Arbitrary<unknown>>({ ...STORAGE_ATTRS, ...HOST_ATTRS, ...XID_ATTRS, ...GPU_ATTRS }),
+  Object.entries<fc.Arbitrary<unknown>>({ ...STORAGE_ATTRS, ...HOST_ATTRS, ...XID_ATTRS, ...GPU_ATTRS, ...NCCL_ATTRS }),
 );
 
 function attrsOf(type: EventType): fc.Arbitrary<unknown> {

@@ -29,6 +29,10 @@ function sources(changes: Partial<MetricSources> = {}): MetricSources {
     ],
     subprocesses: () => [{ running: true, restarts: 2, lines: 10, events: 9, lost: { json: 1, rate: 0 } }],
     gpus: () => [{ gpu: 0, looks: 3, calls: 40, spentSeconds: 0.25 }],
+    xids: () => [
+      { gpu: 0, xid: 79, count: 1 },
+      { gpu: undefined, xid: 'other' as const, count: 2 },
+    ],
     drainSeconds: () => 1.5,
     ...changes,
   };
@@ -65,6 +69,8 @@ t.test('the whole text is what Prometheus takes', async (t) => {
       ['xctl_subprocess_lines_lost_total', { subprocess: '1', reason: 'json' }, 1],
       ['xctl_recording_active', {}, 0],
       ['xctl_recording_dropped_total', { reason: 'disk' }, 7],
+      ['xctl_gpu_xids_total', { gpu: '0', xid: '79' }, 1],
+      ['xctl_gpu_xids_total', { gpu: 'unknown', xid: 'other' }, 2],
       ['xctl_drain_seconds_total', {}, 1.5],
       ['xctl_why_duration_seconds_count', {}, 2],
     ];
@@ -103,6 +109,8 @@ t.test('no label that can grow', async (t) => {
   const allowed = [
     // At most 64: GPUs of one node.
     'gpu',
+    // Codes of the catalogue, and one name for all others.
+    'xid',
     'type',
     'source',
     'reason',

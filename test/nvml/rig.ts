@@ -13,6 +13,8 @@ import { type DoubleState, Scenario } from './double/scenario.js';
 export interface GpuRig {
   readonly probe: GpuProbe;
   readonly scenario: Scenario;
+  /** Of the events. */
+  readonly clock: BootClock;
   readonly events: Event[];
   /** Lines of the log, of any level above debug. */
   readonly log: string[];
@@ -46,11 +48,12 @@ export async function gpuRig(
   const none = (): never => {
     throw new Error('probe gpu needs no kernel');
   };
+  const clock = BootClock.now();
   const probe = new GpuProbe(
     {
       kernel: { load: none },
       poller: { on: none, drainAll: none },
-      clock: BootClock.now(),
+      clock,
       sink: (event) => {
         // What it says must survive a recording.
         const decoded = decodeEvent(encodeEvent(event));
@@ -79,6 +82,7 @@ export async function gpuRig(
   return {
     probe,
     scenario,
+    clock,
     events,
     log,
     all,

@@ -2,69 +2,12 @@ import { spawn } from 'node:child_process';
 import { closeSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import t from 'tap';
-import type { Event } from '../../src/events/event.js';
-import { BootClock, monotonicRawNs } from '../../src/kernel/clock.js';
-import { KmsgProbe, type KmsgOptions } from '../../src/probes/kmsg.js';
+import { BootClock } from '../../src/kernel/clock.js';
 import { KmsgClock, logOffsetNs } from '../../src/probes/kmsg-clock.js';
-import { type KmsgRead, type KmsgReader, openKmsg, RECORD_BYTES } from '../../src/probes/kmsg-reader.js';
+import { openKmsg, RECORD_BYTES } from '../../src/probes/kmsg-reader.js';
 import { headOf, lineOf } from '../../src/probes/kmsg-record.js';
-import type { ProbeContext } from '../../src/probes/probe.js';
-import { createLog } from '../../src/util/log.js';
-import type { Scope } from '../lib/scope.js';
 import { until } from '../lib/until.js';
-
-/** What a /dev/kmsg gives out, one read after the other. */
-class Script implements KmsgReader {
-  readonly #reads: (string | Exclude<KmsgRead, number> | Error)[] = [];
-  #seq = 0;
-  closed = false;
-
-  push(...reads: (string | Exclude<KmsgRead, number> | Error)[]): void {
-    this.#reads.push(...reads);
-  }
-
-  /** A record of the kernel, made now. */
-  line(text: string, { facility = 0, skip = 0, ageMs = 0, more = '' } = {}): void {
-    this.#seq += skip + 1;
-    const timeUs = Math.round(monotonicRawNs() / 1e3 - ageMs * 1e3);
-    this.push(`${facility * 8 + 3},${this.#seq},${timeUs},-;${text}\n${more}`);
-  }
-
-  read(into: Buffer): KmsgRead {
-    const next = this.#reads.shift() ?? 'empty';
-    if (next instanceof Error) throw next;
-    if (next === 'empty' || next === 'overwritten' || next === 'too-long') return next;
-    return into.write(next, 'latin1');
-  }
-
-  close(): void {
-    this.closed = true;
-  }
-}
-
-interface Running {
-  readonly probe: KmsgProbe;
-  readonly events: Event[];
-}
-
-async function running(scope: Scope, options: KmsgOptions = {}): Promise<Running> {
-  const events: Event[] = [];
-  const abort = new AbortController();
-  const context: ProbeContext = {
-    kernel: { load: () => Promise.reject(new Error('needs no program')) },
-    poller: { on: () => undefined, drainAll: () => 0 },
-    clock: BootClock.now(),
-    sink: (event) => void events.push(event),
-    log: createLog('error', () => undefined),
-    signal: abort.signal,
-  };
-  const probe = new KmsgProbe(context, options);
-  scope.teardown(() => probe.stop());
-  await probe.start();
-  return { probe, events };
-}
-
-const scripted = (scope: Scope, script: Script): Promise<Running> => running(scope, { open: () => script });
+import { running, Script, scripted } from './lib/kmsg.js';
 
 t.test('history: what the last ten minutes said, at its own time', async (t) => {
   const script = new Script();

@@ -4,6 +4,7 @@
  */
 import fc from 'fast-check';
 import { closedWindow, flow, idOf, reversed, type Story, stuck } from './build.js';
+import { device, GIB, health, line, nvml, opened, state, use, users } from './gpu-story.js';
 
 /** One thing that happens, told to a story. */
 export type Deed = (story: Story) => void;
@@ -109,6 +110,47 @@ const logDeeds: fc.Arbitrary<Deed>[] = [
     .map<Deed>((type) => (s) => s.say(type, 'net:eth0', 1, { message: 'x' }, 'kmsg')),
 ];
 
+/** GPUs that fail, fill up, are used by whoever; by number and by address. */
+const gpu = fc.nat({ max: 1 });
+const gpuDeeds: fc.Arbitrary<Deed>[] = [
+  gpu.map<Deed>((n) => (s) => device(s, n)),
+  fc.tuple(gpu, some, fc.nat({ max: 40 })).map<Deed>(
+    ([n, pids, gib]) =>
+      (s) =>
+        users(s, n, ...[...new Set(pids)].map((p) => [p, gib + p] as const)),
+  ),
+  fc.tuple(gpu, some).map<Deed>(
+    ([n, pids]) =>
+      (s) =>
+        opened(s, n, ...new Set(pids)),
+  ),
+  fc.tuple(gpu, fc.constantFrom(1, 40, 79)).map<Deed>(
+    ([n, gib]) =>
+      (s) =>
+        use(s, n, { usedBytes: gib * GIB, gpuPercent: gib, throttle: gib === 40 ? ['hw-thermal'] : [] }),
+  ),
+  fc.tuple(gpu, fc.nat({ max: 2 }), fc.boolean()).map<Deed>(
+    ([n, errors, up]) =>
+      (s) =>
+        health(s, n, { uncorrectedVolatile: errors, remapPending: !up, links: [{ link: 1, up }] }),
+  ),
+  fc.tuple(gpu, fc.constantFrom('ok', 'lost', 'hung', 'gone', 'reloaded')).map<Deed>(
+    ([n, now]) =>
+      (s) =>
+        state(s, n, { state: now, was: 'lost' }),
+  ),
+  fc.tuple(gpu, fc.constantFrom(13, 31, 43, 45, 48, 63, 79, 94, 154), fc.option(pid)).map<Deed>(
+    ([n, code, p]) =>
+      (s) =>
+        line(s, n, code, p === null ? {} : { pid: p }),
+  ),
+  fc.tuple(gpu, fc.constantFrom(48, 79)).map<Deed>(
+    ([n, code]) =>
+      (s) =>
+        nvml(s, n, code),
+  ),
+];
+
 const otherDeeds: fc.Arbitrary<Deed>[] = [
   fc.tuple(pid, start, fc.option(pid)).chain(([p, at, ppid]) => {
     const spec = { start: at, ...(ppid !== null && { ppid }) };
@@ -154,6 +196,7 @@ const otherDeeds: fc.Arbitrary<Deed>[] = [
           s.transport(type, flowFor(s, which), 1),
     ),
   ...logDeeds,
+  ...gpuDeeds,
   fc.constantFrom(0, 1, 400, 1_000, 4_000, 700_000).map<Deed>((ms) => (s) => s.later(ms)),
 ];
 

@@ -92,7 +92,7 @@ function backendOver(graph: StateGraph, look: () => void): Backend {
     clock: BootClock.now(),
     nodeName: 'test',
     version: () => ({ version: '0', node: '', libbpf: null, kernel: '' }),
-    look,
+    look: async () => look(),
     healthy: () => true,
     checks: () => [],
     subscribe: () => () => undefined,

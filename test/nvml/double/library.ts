@@ -1,13 +1,16 @@
-/** The double of libnvidia-ml.so.1, compiled when it is older than its source; also as an old library that lacks symbols. */
+/** The double of libnvidia-ml.so.1, compiled when it is older than its sources; also as an old library that lacks symbols. */
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { ROOT } from '../../lib/root.js';
 
 const run = promisify(execFile);
-const SOURCES = ['nvml.c', 'abi.h'].map((name) => join(ROOT, 'test/nvml/double', name));
+const DIRECTORY = join(ROOT, 'test/nvml/double');
+const SOURCES = readdirSync(DIRECTORY)
+  .filter((name) => /\.[ch]$/.test(name))
+  .map((name) => join(DIRECTORY, name));
 const FLAGS = [
   '-O2',
   '-g',
@@ -18,6 +21,18 @@ const FLAGS = [
   '-shared',
   '-fPIC',
   '-pthread',
+];
+
+/** What libraries of before 2022 lack, newer names with it: a call a figure. */
+export const OLD_LIBRARY: readonly string[] = [
+  'nvmlDeviceGetFieldValues',
+  'nvmlDeviceGetMemoryInfo_v2',
+  'nvmlDeviceGetCurrentClocksEventReasons',
+  'nvmlDeviceGetComputeRunningProcesses_v3',
+  'nvmlDeviceGetComputeRunningProcesses_v2',
+  'nvmlDeviceGetPciInfo_v3',
+  'nvmlDeviceGetEnforcedPowerLimit',
+  'nvmlEventSetWait_v2',
 ];
 
 function mtimeMs(path: string): number {
@@ -40,8 +55,8 @@ export async function nvmlDouble(without: readonly string[] = []): Promise<strin
   const script = `${mine}.map`;
   const local = [...without, '*'].map((name) => `${name};`).join(' ');
   writeFileSync(script, `{ global: nvml*; local: ${local} };\n`);
-  const [source = ''] = SOURCES;
-  await run('gcc', [...FLAGS, `-Wl,--version-script=${script}`, '-o', mine, source]);
+  const units = SOURCES.filter((name) => name.endsWith('.c'));
+  await run('gcc', [...FLAGS, `-Wl,--version-script=${script}`, '-o', mine, ...units]);
   rmSync(script);
   renameSync(mine, to);
   return to;

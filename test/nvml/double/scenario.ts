@@ -4,9 +4,9 @@
  *     driver 550.90.07          init CODE (of nvmlInit)       calls CODE (of every other call)
  *     gpus N                    generation N (another one: every call fails until the library is started anew)
  *     refresh_ms N              stride N (bytes of an entry of the process list, by its newest function)
- *     unsupported FUNCTION      unsupported field:ID
+ *     unsupported FUNCTION      unsupported field:ID           refuse FUNCTION CODE (another code)
  *     hang GPU FUNCTION         GPU -1: whichever, -2: of the library; FUNCTION *: all
- *     event SEQ GPU TYPE DATA [GI CI]        once, in the order of SEQ
+ *     event SEQ GPU TYPE DATA [GI CI [COUNT]]       once (or so often, one after the other), in the order of SEQ
  *     gpu N KEY VALUES          N -1: all; for KEY see Gpu below
  */
 import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
@@ -61,6 +61,7 @@ export interface DoubleState {
   readonly refreshMs?: number;
   readonly stride?: number;
   readonly unsupported?: readonly string[];
+  readonly refuse?: readonly (readonly [call: string, code: number])[];
   readonly hang?: readonly (readonly [gpu: number, call: string])[];
   readonly events?: readonly (readonly number[])[];
   /** Of all GPUs, then of single ones. */
@@ -108,6 +109,7 @@ function textOf(state: DoubleState): string[] {
       .filter(([, value]) => value !== undefined)
       .map(([key, value]) => `${key} ${value}`),
     ...(state.unsupported ?? []).map((name) => `unsupported ${name}`),
+    ...(state.refuse ?? []).map(([name, code]) => `refuse ${name} ${code}`),
     ...(state.hang ?? []).map(([gpu, call]) => `hang ${gpu} ${call}`),
     ...(state.events ?? []).map((event) => `event ${event.join(' ')}`),
     ...gpuText(-1, state.all ?? {}),

@@ -30,12 +30,14 @@ export async function startProbe<P extends Probe>(
   scope: Scope,
   make: (context: ProbeContext) => P,
   eventsBytes?: number,
+  uprobeMulti = true,
 ): Promise<Rig<P>> {
   const abort = new AbortController();
   const log = createLog(process.env.XCTL_TEST_LOG === undefined ? 'error' : 'debug');
   const kernel = await Kernel.open({
     log,
     bpfDir: join(ROOT, 'dist/bpf'),
+    uprobeMulti,
     ...(eventsBytes !== undefined && { eventsBytes }),
   });
   const poller = new Poller({ source: kernel, log, onBatch: () => probe.settle?.() });
