@@ -151,7 +151,13 @@ const MORE: { readonly [T in EventType]?: fc.Arbitrary<Partial<EventCatalogue[T]
 
 /** What is no wait, no process and no flow. */
 const OTHERS: ReadonlyMap<string, fc.Arbitrary<unknown>> = new Map(
-  Object.entries<fc.Arbitrary<unknown>>({ ...STORAGE_ATTRS, ...HOST_ATTRS, ...XID_ATTRS, ...GPU_ATTRS, ...NCCL_ATTRS }),
+  Object.entries<fc.Arbitrary<unknown>>({
+    ...STORAGE_ATTRS,
+    ...HOST_ATTRS,
+    ...XID_ATTRS,
+    ...GPU_ATTRS,
+    ...NCCL_ATTRS,
+  }),
 );
 
 function attrsOf(type: EventType): fc.Arbitrary<unknown> {
