@@ -28,6 +28,14 @@ const NAMED =
 export function rowsOf({ report, steps }: KernelResult): Row[] {
   const broken = new Set(steps.filter(({ ok }) => !ok).flatMap(({ step }) => step.proves));
   const programs = report.programs.map((status): Row => {
+    // Loaded, and attached to libraries only when a process that is watched has mapped one.
+    if (status.rung === 'other' && status.attempts.length === 0)
+      return {
+        program: `${status.object}/${status.slot}`,
+        rung: 'by file',
+        passed: !broken.has(status.object),
+        note: null,
+      };
     const note = status.attached ? null : reasons(status);
     const excused = status.attached || status.attempts.every(isNamed) || replaced(status, report.programs);
     return {
