@@ -403,7 +403,7 @@ struct xctl_memory_use {
 struct xctl_file_user {
 	struct xctl_hdr hdr;
 	__u64 start_ns;
-	__u32 dev; /* s_dev of the filesystem, or of the block device itself */
+	__u32 dev; /* s_dev of the filesystem, or of the block or character device itself */
 	__u32 mode; /* FMODE_READ 1, FMODE_WRITE 2 of the file that was found */
 	__s32 fd;
 	__u32 pad;

@@ -140,6 +140,22 @@ const BIO: Step = {
   timeoutSeconds: 180,
 };
 
+const GPU_USERS: Step = {
+  name: 'gpu-users',
+  source: 'test/probes/gpu-users.test.ts',
+  proves: ['gpu_files'],
+  timeoutSeconds: 180,
+};
+
+/** Uprobes without links for many places (6.6). */
+const GPU_TRACE: Step = {
+  name: 'gpu-trace',
+  source: 'test/probes/gpu-trace.test.ts',
+  proves: ['gpu_trace'],
+  grep: '/^(init: |every function|a thread that spins)/',
+  timeoutSeconds: 300,
+};
+
 /** The real agent, a real stall, and `xctl why`. */
 const DEMO: Step = {
   name: 'demo',
@@ -172,6 +188,8 @@ const WHOLE: readonly Step[] = [
   STUCK,
   MIRROR,
   BIO,
+  GPU_USERS,
+  GPU_TRACE,
 ];
 /** Without what no kernel version decides. */
 const NEWER: readonly Step[] = [...FIRST, BLOCK, FILES, HOST, CPU, OOM];

@@ -42,7 +42,8 @@ function summary({ watch, communicators, waiting }: TraceParts, files: TracedFil
     const detail = `${watch.size} processes looked at, none maps libnccl or libcuda yet; libraries loaded later are found within a minute`;
     return { status: 'ok', name: NAME, detail };
   }
-  const detail = `${known} libraries, ${communicators} communicators, ${waiting} threads wait for a GPU`;
+  const unfinished = files.files.filter(({ complete }) => !complete).length;
+  const detail = `${known - unfinished} libraries${unfinished === 0 ? '' : ` and ${unfinished} in part so far`}, ${communicators} communicators, ${waiting} threads wait for a GPU`;
   return { status: 'ok', name: NAME, detail };
 }
 

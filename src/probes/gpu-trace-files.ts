@@ -28,6 +28,8 @@ export interface TracedFile {
   readonly missing: readonly string[];
   /** Why it is looked at in part or not at all. */
   failure: string | undefined;
+  /** Every place that it can be looked at in is; that takes a moment. */
+  complete: boolean;
 }
 
 export class TracedFiles {
@@ -137,6 +139,7 @@ export class TracedFiles {
         await this.#drop(file, 'enqueue');
       }
     }
+    file.complete = true;
   }
 
   async #attachGroup(file: TracedFile, group: Group, path: string): Promise<UprobeLink[]> {
@@ -209,7 +212,8 @@ function fileOf(
   missing: readonly string[],
   failure: string | undefined,
 ): TracedFile {
-  return { mapped, index, links: new Map(), stepped: new Set(), missing, failure };
+  const complete = failure !== undefined;
+  return { mapped, index, links: new Map(), stepped: new Set(), missing, failure, complete };
 }
 
 /**
