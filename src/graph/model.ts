@@ -94,6 +94,8 @@ export interface ProcessNode extends NodeBase {
   readonly start: number;
   comm: string;
   ppid: number;
+  /** Event time of its fork, where the agent saw it. */
+  bornTs: number | undefined;
   uid: number | undefined;
   cmdline: readonly string[] | undefined;
   cgroup: string | undefined;

@@ -22,6 +22,7 @@ export function applyProcess(graph: StateGraph, event: ProcessEvent): void {
   switch (event.type) {
     case 'process.fork':
       node.uid = event.attrs.uid;
+      node.bornTs = event.ts;
       // What it is found to have used at its first sample, it has used since.
       node.cpuSinceTs = event.ts;
       adopt(graph, node, event.attrs);
@@ -81,6 +82,7 @@ export function ensureProcess(
     start: ref.start,
     comm,
     ppid: 0,
+    bornTs: undefined,
     uid: undefined,
     cmdline: undefined,
     cgroup: undefined,

@@ -128,7 +128,7 @@ function threadOf(graph: StateGraph, process: ProcessNode, event: ThreadWait): T
 function measureCpu(process: ProcessNode, ts: number): void {
   const since = process.cpuSinceTs;
   const elapsedMs = ts - since;
-  if (elapsedMs < (since === process.firstTs ? FIRST_WINDOW_MS : CPU_WINDOW_MS)) return;
+  if (elapsedMs < (since === process.bornTs ? FIRST_WINDOW_MS : CPU_WINDOW_MS)) return;
   const first = since === 0;
   process.cpuSinceTs = ts;
   process.cpuShare = 0;

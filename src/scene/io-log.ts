@@ -104,7 +104,8 @@ function isOther(node: GraphNode, self: ProcessNode, of: StorageNode): boolean {
   return node.type === 'process' && node !== self && node.exit === undefined && couldBe(node, of);
 }
 
-/** A lost write is of somebody who writes. */
-function couldBe(process: ProcessNode, { error, writers }: StorageNode): boolean {
-  return error?.attrs.op !== 'write' || writers.has(process.pid);
+/** A lost write is of somebody who writes; what failed before a process was there is not its own. */
+function couldBe({ pid, bornTs }: ProcessNode, { error, writers }: StorageNode): boolean {
+  if (error === undefined || (bornTs !== undefined && bornTs > error.fact.ts)) return false;
+  return error.attrs.op !== 'write' || writers.has(pid);
 }

@@ -90,6 +90,20 @@ table([
     },
   },
   {
+    name: 'what failed before a process was there is not its own',
+    tell: (s) =>
+      users(
+        log(mapped(s.seen(9)), 'block:dm-0', READ_ERROR, 'read')
+          .later(1_000)
+          .forked(10)
+          .sleeps(10),
+        'block:dm-0',
+        [10, 'r'],
+      ),
+    ask: 10,
+    expect: { verdict: 'healthy' },
+  },
+  {
     name: 'a lost write is nothing to who only reads',
     tell: (s) =>
       users(
