@@ -82,6 +82,10 @@ const KNOWN_FLAGS = `flags are ${[...Object.keys(SETTINGS), 'config', 'version',
  * @throws UsageError in one line that says what to write instead
  */
 export function parseCommandLine(argv: readonly string[], version: string): Invocation {
+  const valued = argv.find((word) => SWITCH_WITH_VALUE.test(word));
+  // The parser would take any word for a yes or a no.
+  if (valued !== undefined)
+    throw new UsageError(`--${valued.slice(2).split('=', 1)[0]} takes no value; ${TRY_HELP}`);
   const parser = flagParser(argv);
   const flags = parseFlags(parser);
   if (flags.get('help') === true) return { print: `${helpOf(parser)}\n` };
@@ -169,6 +173,8 @@ function flagParser(argv: readonly string[]) {
       })
   );
 }
+
+const SWITCH_WITH_VALUE = /^--gpu-trace=/;
 
 function isSwitch(name: string): boolean {
   return name === 'gpu-trace';

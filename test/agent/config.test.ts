@@ -60,6 +60,7 @@ t.test('flags', async (t) => {
     ['gpu-trace', ...BUILTIN_PROBES],
     'off unless it is asked for',
   );
+  t.throws(() => configOf('--gpu-trace=maybe'), /--gpu-trace takes no value/);
   t.strictSame(configOf('--gpu-trace', '--probes', 'waits').probes, ['gpu-trace', 'waits']);
   t.strictSame(configOf('--probes', 'waits,gpu-trace').probes, ['gpu-trace', 'waits']);
   t.strictSame(configOf('--metrics-port', '0').metrics, { port: 0 });
