@@ -2,7 +2,7 @@
  * What the agent costs others: loopback TCP throughput, a pipe ping-pong, fork+exec; each peer by itself, running
  * through, in pairs of windows with and without. What the agent is, is switched in two parts:
  *
- *   programs  those that stay attached (`tcp`, `process`), loaded and unloaded; their records are read afterwards
+ *   programs  those that stay attached (`tcp`, `process`), attached and detached; their records are read afterwards
  *   looks     the agent's own work, a whole agent that is stopped (SIGSTOP) and let go on; what its programs
  *             gathered meanwhile is digested before the window begins
  *
@@ -14,9 +14,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Kernel } from '../src/kernel/kernel.js';
-import type { LoadedObject } from '../src/kernel/program.js';
 import { createLog } from '../src/util/log.js';
 import { openScope } from '../test/lib/scope.js';
+import { loadersChoice, together } from './lib/programs.js';
 import { progress, report } from './lib/report.js';
 import { rounded } from './lib/stats.js';
 import { compare, looks, type Switch, shown } from './lib/windows.js';
@@ -29,10 +29,9 @@ const PEERS = [
 ] as const;
 
 const ASKED = 0.01;
-const OBJECTS = ['tcp', 'process'];
-const PROGRAMS = { windowMs: 400, guardMs: 50, timeMs: 90_000 };
+const PROGRAMS = { windowMs: 250, guardMs: 30, timeMs: 100_000 };
 /** The guard is what a stopped agent needs to catch up. */
-const LOOKS = { windowMs: 1_000, guardMs: 300, timeMs: 150_000 };
+const LOOKS = { windowMs: 1_000, guardMs: 300, timeMs: 120_000 };
 
 const scope = openScope();
 
@@ -68,31 +67,23 @@ async function startPeer(program: string): Promise<Peer> {
   return { count, stop };
 }
 
-/** The real objects, each on its best rung, with the real rings. */
-function programs(kernel: Kernel): Switch {
-  let loaded: LoadedObject[] = [];
-  const off = (): void => {
-    for (const object of loaded) object.stop();
-    loaded = [];
-    // Unread, the rings would fill, and a program that finds them full does less.
-    kernel.critical.drain(() => {});
-    kernel.events.drain(() => {});
-  };
-  return {
-    on: async () => {
-      for (const name of loaded.length === 0 ? OBJECTS : []) loaded.push(await kernel.load(name));
-    },
-    off,
-  };
+/** The real objects, each on the rungs that it has here; of the two for TCP the one that the probe would choose. */
+async function agents(kernel: Kernel): Promise<Switch> {
+  const tcp = await kernel.load('tcp');
+  const early = tcp.programs.some(({ slot, attached }) => slot === 'send' && attached);
+  tcp.stop();
+  const names = [early ? 'tcp' : 'tcp_late', 'process'];
+  return together(await Promise.all(names.map((name) => loadersChoice(scope, kernel, name))));
 }
 
 async function main(): Promise<void> {
   const kernel = await Kernel.open({ log: createLog('error'), bpfDir: 'dist/bpf' });
   scope.teardown(() => kernel.stop());
+  const programs = await agents(kernel);
   for (const { program, name, unit } of PEERS) {
     const peer = await startPeer(program);
     progress(`${name}: programs`);
-    const { attached } = await compare(peer.count, { attached: programs(kernel) }, PROGRAMS, scope.signal);
+    const { attached } = await compare(peer.count, { attached: programs }, PROGRAMS, scope.signal);
     progress(`${name}: the agent's own work`);
     const agent = await looks(scope);
     const { looking } = await compare(peer.count, { looking: agent }, LOOKS, scope.signal);

@@ -11,9 +11,8 @@
  * these are counted in the socket and leave at most four times a second (`suppressed`).
  *
  * Minimum kernel: 5.12 (socket storage and cookies in tracing programs); senders are seen before
- * their first byte is queued on 6.16+ or wherever fentry works; where neither does, tcp_late.bpf.c.
- * Cost, measured on 6.18: below 0.1 us a segment (up to 64 KB) that is sent, for one storage lookup
- * and three compares; 2 us a connect, 4 us a retransmit that is told; a pass 0.14 us a descriptor.
+ * their first byte is queued wherever fentry works; where it does not, tcp_late.bpf.c.
+ * Cost, measured on 6.18: below 0.1 us a send, for one storage lookup and three compares; 2 us a connect, 4 us a retransmit that is told; a pass 0.14 us a descriptor.
  */
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>

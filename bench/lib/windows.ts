@@ -21,6 +21,8 @@ export interface Windows {
   readonly guardMs: number;
   /** In all. */
   readonly timeMs: number;
+  /** By what work is timed, ms; the wall clock. */
+  clock?(): number;
 }
 
 export interface Cost {
@@ -35,20 +37,20 @@ export interface Cost {
 
 /**
  * Rounds of windows: one with nothing, one with each of `what`; every other round backwards. `count` is of the work
- * done since ever. @returns for each of `what` what it cost against the window with nothing of the same round
+ * done since ever; work and clock are read at both ends of a window. @returns for each of `what` what it cost against the window with nothing of the same round
  */
 export async function compare<Names extends string>(
   count: () => number,
   what: Readonly<Record<Names, Switch>>,
-  { windowMs, guardMs, timeMs }: Windows,
+  { windowMs, guardMs, timeMs, clock = () => performance.now() }: Windows,
   signal: AbortSignal,
 ): Promise<Readonly<Record<Names, Cost>>> {
   const window = async (): Promise<number> => {
     await sleep(guardMs, undefined, { signal });
-    const start = performance.now();
+    const start = clock();
     const before = count();
     await sleep(windowMs, undefined, { signal });
-    return ((count() - before) * 1000) / (performance.now() - start);
+    return ((count() - before) * 1000) / (clock() - start);
   };
   const offs: number[] = [];
   const rounds = Object.entries<Switch>(what).map(([name, one]) => ({ name, one, figures: [] as number[] }));

@@ -3,6 +3,8 @@
 #ifndef XCTL_TCP_FLOW_STATE_BPF_H
 #define XCTL_TCP_FLOW_STATE_BPF_H
 
+#include "tcp/blocked.bpf.h"
+
 /* At most four updates a second a flow. */
 #define UPDATE_NS 250000000ULL
 
@@ -30,14 +32,41 @@ struct {
 	__type(value, struct flow_state);
 } xctl_flows SEC(".maps");
 
-static __always_inline void fill(struct xctl_tcp *e, const struct sock *sk,
-				 const struct sock_owner *owner, const struct flow_state *flow)
+/* All that was written so far is of whom the owner names; what comes after it is told by sends. */
+static __always_inline void sent_so_far(struct sock_owner *owner, const struct sock *sk)
 {
+#ifdef XCTL_SENDS_SEEN_LATE
+	owner->after = 1;
+	owner->sent_seq = BPF_CORE_READ((struct tcp_sock *)sk, write_seq);
+#endif
+}
+
+/* Bytes after the last send that was seen: of whom that is in the middle of one. */
+static __always_inline void find_blocked(struct sock_owner *owner, const struct sock *sk, __u32 write_seq)
+{
+	struct task_struct *task;
+
+	if (owner->o.kernel || !owner->after || owner->sent_seq == write_seq)
+		return;
+	task = blocked_sender(sk);
+	if (!task || xctl_is_kthread(task))
+		return;
+	xctl_owner_last(&owner->o, task, XCTL_HOW_SEND);
+	owner->sent_seq = write_seq;
+}
+
+static __always_inline void fill(struct xctl_tcp *e, const struct sock *sk,
+				 struct sock_owner *owner, const struct flow_state *flow)
+{
+	__u32 write_seq;
+
 	xctl_fill_flow(&e->flow, sk);
 	xctl_fill_tcp_state(&e->tcp, sk);
 	if (owner) {
+		write_seq = e->tcp.snd_una + e->tcp.write_queue_bytes;
+		find_blocked(owner, sk, write_seq);
 		e->owner = owner->o;
-		e->hdr.pid = xctl_owner_pid(owner, e->tcp.snd_una + e->tcp.write_queue_bytes);
+		e->hdr.pid = xctl_owner_pid(owner, write_seq);
 		/* Bytes of unknown hand: the record must not name anybody either. */
 		if (owner->after && !e->hdr.pid && !owner->o.kernel)
 			e->owner.shared = 1;

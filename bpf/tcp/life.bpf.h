@@ -19,6 +19,8 @@ static __always_inline void connected(struct sock *sk)
 	struct flow_state *flow = bpf_sk_storage_get(&xctl_flows, sk, 0, 0);
 	struct xctl_tcp *e;
 
+	if (owner)
+		sent_so_far(owner, sk);
 	/* Began before the agent: when is not known. */
 	if (owner && owner->connect_ns) {
 		e = xctl_reserve(&xctl_events, struct xctl_tcp, XCTL_TCP_CONNECT);

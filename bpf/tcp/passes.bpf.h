@@ -74,6 +74,7 @@ int boot__iter(struct bpf_iter__task_file *ctx)
 		if (!o->created_pid)
 			xctl_owner_created(o, task, XCTL_HOW_ITER);
 		xctl_owner_last(o, task, XCTL_HOW_ITER);
+		sent_so_far(owner, sk);
 		return 0;
 	}
 	return 0;

@@ -32,6 +32,11 @@ def send(n):
     return sent
 
 
+def block(n):
+    sock.setblocking(True)
+    sock.sendall(b"x" * n)
+
+
 def drain():
     sock.setblocking(False)
     got = 0
@@ -75,6 +80,8 @@ for line in sys.stdin:
         answer = child(lambda: None)
     elif word == "fork-send":
         answer = child(lambda: send(int(args[0])))
+    elif word == "fork-block":
+        answer = child(lambda: block(int(args[0])))
     elif word == "fork-use":
         answer = child(lambda: send(int(args[0])))
         sock.close()
