@@ -29,6 +29,7 @@ const CLASS_OF: Readonly<Record<string, TraceClass>> = {
   ncclAllGather: 'enqueue',
   ncclReduce: 'enqueue',
   ncclSend: 'enqueue',
+  ncclCommUserRank: 'ask',
   cuStreamSynchronize: 'sync',
   // With the destroy behind it: two calls of the class.
   ncclCommInitRank: 'comm',

@@ -4,7 +4,8 @@
  * unless asked for. Nothing here attaches itself: src/probes/gpu-trace.ts attaches each program to the function of
  * that name in each file that the processes of a job have mapped.
  *
- * Init calls, splits, finalize, destroy and abort are told one by one: they are rare. Of a collective only a counter
+ * Init calls, splits, finalize, destroy and abort are told one by one: they are rare. Where a program asks NCCL
+ * which rank it is, the answer goes into the table of communicators. Of a collective only a counter
  * and the time of the last enqueue are kept, read out once a second: NCCL's functions return when the work is
  * enqueued, so that how long they take says nothing of how long anybody waits. The wait is in the call that
  * synchronises with the GPU, which spins on a CPU: its entry leaves a mark with the thread, its return takes it away.
@@ -97,7 +98,8 @@ int nccl_init_rank_scalable(struct pt_regs *ctx)
 
 /*
  * ncclCommSplit(ncclComm_t, int color, int key, ncclComm_t *new, ncclConfig_t *). Which rank of how many it gives
- * depends on what all others say; that those who name the same color in the same split belong together does not.
+ * depends on what all others say (src/probes/gpu-trace-splits.ts); that those who name the same color in the same
+ * split belong together does not.
  */
 SEC("uprobe")
 int nccl_split(struct pt_regs *ctx)
@@ -110,17 +112,56 @@ int nccl_split(struct pt_regs *ctx)
 	count_call(XCTL_GPU_COMM);
 	key_of(&key, PT_REGS_PARM1(ctx));
 	parent = bpf_map_lookup_elem(&xctl_nccl_counts, &key);
+	init.split.parent = key.comm;
 	if (parent) {
 		if (parent->source != source_of(ctx))
 			return 0;
-		__sync_fetch_and_add(&parent->splits, 1);
-		if (parent->id)
+		if (parent->splits != XCTL_SPLITS_UNKNOWN)
+			__sync_fetch_and_add(&parent->splits, 1);
+		if (parent->id && parent->splits != XCTL_SPLITS_UNKNOWN) {
 			init.id = id_of(mix(mix(parent->id ^ color) + parent->splits));
+			init.split.parent_id = parent->id;
+			init.split.parent_rank = parent->rank;
+			init.split.parent_nranks = parent->nranks;
+			init.split.color = color;
+			init.split.key = (__s32)PT_REGS_PARM3(ctx);
+			/* Without a source, a file under two names counts its splits twice, in some ranks and not in others. */
+			if (parent->source)
+				init.split.ordinal = parent->splits;
+		}
 	}
 	init.out = PT_REGS_PARM4(ctx);
 	init.rank = NCCL_UNKNOWN;
 	init.nranks = NCCL_UNKNOWN;
 	init.call = XCTL_CALL_SPLIT;
+	init_entered(&init);
+	return 0;
+}
+
+/*
+ * ncclCommShrink(ncclComm_t, int *excluded, int count, ncclComm_t *new, ncclConfig_t *, int flags): those that are
+ * not excluded keep their order and close up. Only they call it.
+ */
+SEC("uprobe")
+int nccl_shrink(struct pt_regs *ctx)
+{
+	struct xctl_nccl_count *parent;
+	struct xctl_nccl_key key = {};
+	struct init_call init = {};
+
+	count_call(XCTL_GPU_COMM);
+	key_of(&key, PT_REGS_PARM1(ctx));
+	parent = bpf_map_lookup_elem(&xctl_nccl_counts, &key);
+	init.rank = NCCL_UNKNOWN;
+	init.nranks = NCCL_UNKNOWN;
+	if (parent) {
+		if (parent->source != source_of(ctx))
+			return 0;
+		shrink_of(&init, parent, (const void *)PT_REGS_PARM2(ctx), (__s32)PT_REGS_PARM3(ctx));
+		__sync_fetch_and_add(&parent->shrinks, 1);
+	}
+	init.out = PT_REGS_PARM4(ctx);
+	init.call = XCTL_CALL_SHRINK;
 	init_entered(&init);
 	return 0;
 }
@@ -140,10 +181,16 @@ int nccl_init_return(struct pt_regs *ctx)
 	bpf_map_delete_elem(&xctl_init_calls, &tid);
 	if (init.call == XCTL_CALL_INIT_ALL)
 		return 0;
+	if (result != NCCL_SUCCESS && result != NCCL_IN_PROGRESS) {
+		if (init.call == XCTL_CALL_SPLIT)
+			splits_unknown(init.split.parent);
+		comm_failed(&init, result);
+		return 0;
+	}
 	if (bpf_probe_read_user(&comm, sizeof(comm), (void *)init.out))
 		xctl_count_loss(XCTL_LOST_READ);
-	/* Of a non-blocking init the communicator is there before it can be used. */
-	if (comm && (result == NCCL_SUCCESS || result == NCCL_IN_PROGRESS))
+	/* Of a non-blocking init the communicator is there before it can be used, of a split it is not. */
+	if (comm)
 		comm_ready(ctx, comm, &init, init.rank, result);
 	else
 		comm_failed(&init, result);
@@ -217,6 +264,53 @@ int nccl_abort(struct pt_regs *ctx)
 {
 	count_call(XCTL_GPU_COMM);
 	comm_ends(PT_REGS_PARM1(ctx), XCTL_COMM_ABORTED, XCTL_CALL_ABORT);
+	return 0;
+}
+
+/* ---- what the program itself asks ------------------------------------------ */
+
+static __always_inline int asks(struct pt_regs *ctx, bool rank)
+{
+	__u32 tid = bpf_get_current_pid_tgid();
+	struct ask ask = {};
+
+	count_call(XCTL_GPU_ASK);
+	ask.comm = PT_REGS_PARM1(ctx);
+	ask.out = PT_REGS_PARM2(ctx);
+	ask.rank = rank;
+	if (bpf_map_update_elem(&xctl_asks, &tid, &ask, BPF_ANY))
+		xctl_count_loss(XCTL_LOST_TABLE_FULL);
+	return 0;
+}
+
+/* ncclCommUserRank(ncclComm_t, int *rank) */
+SEC("uprobe")
+int nccl_user_rank(struct pt_regs *ctx)
+{
+	return asks(ctx, true);
+}
+
+/* ncclCommCount(ncclComm_t, int *count) */
+SEC("uprobe")
+int nccl_count(struct pt_regs *ctx)
+{
+	return asks(ctx, false);
+}
+
+/* What NCCL answers is so, whoever made the communicator and whenever. */
+SEC("uretprobe")
+int nccl_ask_return(struct pt_regs *ctx)
+{
+	__u32 tid = bpf_get_current_pid_tgid();
+	struct ask ask, *mark = bpf_map_lookup_elem(&xctl_asks, &tid);
+	__s32 result = (__s32)PT_REGS_RC(ctx);
+
+	if (!mark)
+		return 0;
+	ask = *mark;
+	bpf_map_delete_elem(&xctl_asks, &tid);
+	if (result == NCCL_SUCCESS)
+		answered(ctx, &ask);
 	return 0;
 }
 

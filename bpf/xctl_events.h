@@ -422,6 +422,7 @@ enum xctl_gpu_call {
 	XCTL_CALL_FINALIZE = 6,
 	XCTL_CALL_DESTROY = 7,
 	XCTL_CALL_ABORT = 8,
+	XCTL_CALL_SHRINK = 9,
 	XCTL_CALL_STREAM_SYNC = 16,
 	XCTL_CALL_EVENT_SYNC = 17,
 	XCTL_CALL_CTX_SYNC = 18,
@@ -434,6 +435,18 @@ enum xctl_comm_state {
 	XCTL_COMM_FINALIZED = 4,
 	XCTL_COMM_DESTROYED = 5,
 	XCTL_COMM_ABORTED = 6,
+};
+
+/* What a rank said in ncclCommSplit: which rank that makes it depends on what all others of the parent said. */
+struct xctl_nccl_split {
+	__u64 parent; /* its address in the process */
+	__u64 parent_id;
+	__s32 parent_rank; /* -1 unknown */
+	__s32 parent_nranks; /* -1 unknown */
+	__s32 color; /* -1: of none */
+	__s32 key;
+	__u32 ordinal; /* which one of the parent's, from 1, the same in all ranks; 0: unknown, and so is all of this */
+	__u32 pad;
 };
 
 /* XCTL_NCCL_COMM; hdr.pid is the caller. */
@@ -452,6 +465,7 @@ struct xctl_nccl_comm {
 	__u16 state; /* enum xctl_comm_state */
 	__u16 call; /* enum xctl_gpu_call */
 	__u32 pad;
+	struct xctl_nccl_split split; /* of ncclCommSplit, when it has returned */
 };
 
 /* Key of the hash `xctl_nccl_counts`. */
@@ -471,9 +485,12 @@ struct xctl_nccl_count {
 	__u64 source; /* attachment that counts: a file that was found twice is counted once */
 	__s32 rank;
 	__s32 nranks;
-	__u32 splits; /* made of it so far */
-	__u32 pad;
+	__u32 splits; /* made of it so far; XCTL_SPLITS_UNKNOWN */
+	__u32 shrinks; /* made of it so far */
 };
+
+/* One of its splits failed in this rank: no telling any more which of the other ranks' the next one is. */
+#define XCTL_SPLITS_UNKNOWN 0xffffffff
 
 /* Value of the hash `xctl_gpu_waits`, by tid: a thread that is inside a call which waits for the GPU. */
 struct xctl_gpu_wait {
@@ -488,7 +505,8 @@ enum xctl_gpu_class {
 	XCTL_GPU_COMM = 0,
 	XCTL_GPU_ENQUEUE = 1,
 	XCTL_GPU_SYNC = 2,
-	XCTL_GPU_CLASS_MAX = 3,
+	XCTL_GPU_ASK = 3,
+	XCTL_GPU_CLASS_MAX = 4,
 };
 
 /* ---- losses ----------------------------------------------------------- */

@@ -29,6 +29,11 @@ static void all_reduce(void *f) { ((int (*)(void *, void *, size_t, int, int, vo
 static void all_gather(void *f) { ((int (*)(void *, void *, size_t, int, void *, void *))f)(0, 0, 1, 7, comm, 0); }
 static void reduce(void *f) { ((int (*)(void *, void *, size_t, int, int, int, void *, void *))f)(0, 0, 1, 7, 0, 0, comm, 0); }
 static void send_one(void *f) { ((int (*)(void *, size_t, int, int, void *, void *))f)(0, 1, 7, 0, comm, 0); }
+static void ask_rank(void *f)
+{
+	int rank;
+	((int (*)(void *, int *))f)(comm, &rank);
+}
 static void sync_one(void *f) { ((int (*)(void *))f)(0); }
 static void init_one(void *f)
 {
@@ -77,6 +82,7 @@ int main(int argc, char **argv)
 		measure("ncclAllGather", nccl, all_gather);
 		measure("ncclReduce", nccl, reduce);
 		measure("ncclSend", nccl, send_one);
+		measure("ncclCommUserRank", nccl, ask_rank);
 		measure("cuStreamSynchronize", cuda, sync_one);
 		measure("ncclCommInitRank", nccl, init_one);
 		printf("round\n");

@@ -14,6 +14,8 @@
 #define MAX_DEVICES 16
 /* Of ncclUniqueId, where each version of NCCL keeps what is random or an address. */
 #define ID_BYTES 32
+/* Of ncclCommShrink; with more of them rank and size are left unknown. */
+#define MAX_EXCLUDED 64
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -31,6 +33,7 @@ struct init_call {
 	__s32 nranks;
 	__u32 call;
 	__u32 pad;
+	struct xctl_nccl_split split;
 };
 
 struct {
@@ -154,9 +157,11 @@ static __always_inline void comm_ready(void *ctx, __u64 comm, const struct init_
 	e->rank = rank;
 	e->nranks = init->nranks;
 	e->result = result;
+	e->split = init->split;
 	xctl_submit(e);
 }
 
+/* Also of a rank that named no color, and while a split that was asked for in a group is still to come. */
 static __always_inline void comm_failed(const struct init_call *init, __s32 result)
 {
 	struct xctl_nccl_comm *e = reserve_comm(XCTL_COMM_FAILED, init->call);
@@ -168,6 +173,7 @@ static __always_inline void comm_failed(const struct init_call *init, __s32 resu
 	e->rank = init->rank;
 	e->nranks = init->nranks;
 	e->result = result;
+	e->split = init->split;
 	xctl_submit(e);
 }
 
@@ -196,6 +202,111 @@ static __always_inline void comm_ends(__u64 comm, __u32 state, __u32 call)
 		bpf_map_delete_elem(&xctl_nccl_counts, &key);
 }
 
+/* Was not seen when it was made: before the agent came, or by a function that is not looked at. */
+static __always_inline struct xctl_nccl_count *count_unknown(const struct xctl_nccl_key *key, __u64 source)
+{
+	struct xctl_nccl_count fresh = {};
+
+	fresh.rank = NCCL_UNKNOWN;
+	fresh.nranks = NCCL_UNKNOWN;
+	fresh.source = source;
+	if (bpf_map_update_elem(&xctl_nccl_counts, key, &fresh, BPF_NOEXIST) == -E2BIG)
+		xctl_count_loss(XCTL_LOST_TABLE_FULL);
+	return bpf_map_lookup_elem(&xctl_nccl_counts, key);
+}
+
+/* One rank that did not take part in a split counts one more or fewer than the others from then on. */
+static __always_inline void splits_unknown(__u64 parent)
+{
+	struct xctl_nccl_count *known;
+	struct xctl_nccl_key key = {};
+
+	key_of(&key, parent);
+	known = bpf_map_lookup_elem(&xctl_nccl_counts, &key);
+	if (known)
+		known->splits = XCTL_SPLITS_UNKNOWN;
+}
+
+/*
+ * The excluded ranks do not call, so that there is no counting the shrinks of a parent as its splits are. All who take
+ * part in one that excludes these have taken part in every one that does: if it is the first for one of them, it is
+ * for all. A later one has no id, and is compared with none.
+ */
+static __always_inline void shrink_of(struct init_call *init, const struct xctl_nccl_count *parent,
+				      const __s32 *excluded, __s32 count)
+{
+	__s32 last = -1, below = 0;
+	bool ordered = true;
+	__u64 set = 0;
+
+	if (count < 1 || count > MAX_EXCLUDED)
+		return;
+	for (__s32 i = 0; i < MAX_EXCLUDED; i++) {
+		__s32 rank = 0;
+
+		if (i >= count)
+			break;
+		if (bpf_probe_read_user(&rank, sizeof(rank), excluded + i)) {
+			xctl_count_loss(XCTL_LOST_READ);
+			return;
+		}
+		/* In any order. */
+		set += mix((__u32)rank + 1ULL);
+		/* What NCCL makes of a rank that is named twice is no rank: it is left unknown. */
+		if (rank <= last)
+			ordered = false;
+		last = rank;
+		if (rank < parent->rank)
+			below++;
+	}
+	if (parent->id && !parent->shrinks)
+		init->id = id_of(mix(parent->id ^ mix(set)));
+	if (!ordered || parent->rank == NCCL_UNKNOWN || last >= parent->nranks)
+		return;
+	init->rank = parent->rank - below;
+	init->nranks = parent->nranks - count;
+}
+
+/* A thread inside ncclCommUserRank or ncclCommCount. */
+struct ask {
+	__u64 comm;
+	__u64 out; /* where the answer is put */
+	__u32 rank; /* it asks for its rank, else for the size */
+	__u32 pad;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1024);
+	__type(key, __u32);
+	__type(value, struct ask);
+} xctl_asks SEC(".maps");
+
+static __always_inline void answered(void *ctx, const struct ask *ask)
+{
+	struct xctl_nccl_count *known;
+	struct xctl_nccl_key key = {};
+	__s32 value = NCCL_UNKNOWN;
+
+	if (bpf_probe_read_user(&value, sizeof(value), (void *)ask->out)) {
+		xctl_count_loss(XCTL_LOST_READ);
+		return;
+	}
+	key_of(&key, ask->comm);
+	known = bpf_map_lookup_elem(&xctl_nccl_counts, &key);
+	if (!known)
+		known = count_unknown(&key, source_of(ctx));
+	if (!known || value < 0)
+		return;
+	/* No rank is beyond the size: a program that says so is not believed. */
+	if (ask->rank) {
+		if (known->rank == NCCL_UNKNOWN && (known->nranks == NCCL_UNKNOWN || value < known->nranks))
+			known->rank = value;
+	} else if (known->nranks == NCCL_UNKNOWN && value > 0 && value > known->rank) {
+		known->nranks = value;
+	}
+}
+
 static __always_inline void enqueued(void *ctx, __u64 comm, bool p2p)
 {
 	struct xctl_nccl_count *count;
@@ -204,17 +315,8 @@ static __always_inline void enqueued(void *ctx, __u64 comm, bool p2p)
 
 	key_of(&key, comm);
 	count = bpf_map_lookup_elem(&xctl_nccl_counts, &key);
-	if (!count) {
-		struct xctl_nccl_count fresh = {};
-
-		/* It was made before the agent came. */
-		fresh.rank = NCCL_UNKNOWN;
-		fresh.nranks = NCCL_UNKNOWN;
-		fresh.source = source;
-		if (bpf_map_update_elem(&xctl_nccl_counts, &key, &fresh, BPF_NOEXIST) == -E2BIG)
-			xctl_count_loss(XCTL_LOST_TABLE_FULL);
-		count = bpf_map_lookup_elem(&xctl_nccl_counts, &key);
-	}
+	if (!count)
+		count = count_unknown(&key, source);
 	if (!count || count->source != source)
 		return;
 	__sync_fetch_and_add(p2p ? &count->p2p : &count->collectives, 1);

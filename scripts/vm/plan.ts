@@ -156,6 +156,14 @@ const GPU_TRACE: Step = {
   timeoutSeconds: 300,
 };
 
+const GPU_SPLITS: Step = {
+  name: 'gpu-trace-splits',
+  source: 'test/probes/gpu-trace-splits.test.ts',
+  proves: ['gpu_trace'],
+  grep: '/^(split: two colors, keys the other way round$|ranks elsewhere|shrink)/',
+  timeoutSeconds: 240,
+};
+
 /** The real agent, a real stall, and `xctl why`. */
 const DEMO: Step = {
   name: 'demo',
@@ -190,6 +198,7 @@ const WHOLE: readonly Step[] = [
   BIO,
   GPU_USERS,
   GPU_TRACE,
+  GPU_SPLITS,
 ];
 /** Without what no kernel version decides. */
 const NEWER: readonly Step[] = [...FIRST, BLOCK, FILES, HOST, CPU, OOM];

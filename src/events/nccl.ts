@@ -1,10 +1,10 @@
 /**
  * What probe `gpu-trace` sees of NCCL's communicators and of threads that wait for a GPU, as attributes of the
  * nccl.* events and of `wait.gpu`. Absent fields are unknown, never 0: a communicator that was made before the agent
- * came has no rank.
+ * came has no rank until the program asks for it, and one that was split off has none until all have said their part.
  */
 
-/** `init`: a thread is in the call that makes it. `failed`: that call gave none. */
+/** `init`: a thread is in the call that makes it. `failed`: that call gave none, or gives it later. */
 export type CommState = 'init' | 'ready' | 'failed' | 'finalized' | 'destroyed' | 'aborted';
 
 /** One process's part in a communicator; entity `comm:…`, the same for all ranks of one communicator. */

@@ -19,6 +19,7 @@ export const XCTL_BF_METADATA = 2;
 export const XCTL_LATENCY_SLOTS = 108;
 export const XCTL_FAST_WEIGHT = 8;
 export const XCTL_LATENCY_OPS = 2;
+export const XCTL_SPLITS_UNKNOWN = 4294967295;
 
 /** `enum xctl_kind`. */
 export const XctlKind = {
@@ -207,6 +208,7 @@ export const XctlGpuCall = {
   FINALIZE: 6,
   DESTROY: 7,
   ABORT: 8,
+  SHRINK: 9,
   STREAM_SYNC: 16,
   EVENT_SYNC: 17,
   CTX_SYNC: 18,
@@ -221,6 +223,7 @@ export const XctlGpuCallNames: Readonly<Record<number, string>> = {
   6: 'finalize',
   7: 'destroy',
   8: 'abort',
+  9: 'shrink',
   16: 'stream_sync',
   17: 'event_sync',
   18: 'ctx_sync',
@@ -250,14 +253,16 @@ export const XctlGpuClass = {
   COMM: 0,
   ENQUEUE: 1,
   SYNC: 2,
-  CLASS_MAX: 3,
+  ASK: 3,
+  CLASS_MAX: 4,
 } as const;
 /** Value of `enum xctl_gpu_class` → its name in lower case. */
 export const XctlGpuClassNames: Readonly<Record<number, string>> = {
   0: 'comm',
   1: 'enqueue',
   2: 'sync',
-  3: 'class_max',
+  3: 'ask',
+  4: 'class_max',
 };
 
 /** `enum xctl_lost_reason`. */
@@ -1359,7 +1364,53 @@ const XctlFileUserFields: AbiStruct = {
   ],
 };
 
-/** `struct xctl_nccl_comm`, 88 bytes. */
+/** `struct xctl_nccl_split`, 40 bytes. */
+export interface XctlNcclSplit {
+  readonly parent: number;
+  readonly parentId: number;
+  readonly parentRank: number;
+  readonly parentNranks: number;
+  readonly color: number;
+  readonly key: number;
+  readonly ordinal: number;
+}
+/** Byte offsets in `struct xctl_nccl_split`. */
+export const XctlNcclSplitLayout = {
+  sizeBytes: 40,
+  parent: 0,
+  parentId: 8,
+  parentRank: 16,
+  parentNranks: 20,
+  color: 24,
+  key: 28,
+  ordinal: 32,
+} as const;
+/** Decodes the record at byte `at` of `view`. */
+export function decodeXctlNcclSplit(view: DataView, at: number): XctlNcclSplit {
+  return {
+    parent: view.getUint32(at, true) + view.getUint32(at + 4, true) * 0x1_0000_0000,
+    parentId: view.getUint32(at + 8, true) + view.getUint32(at + 8 + 4, true) * 0x1_0000_0000,
+    parentRank: view.getInt32(at + 16, true),
+    parentNranks: view.getInt32(at + 20, true),
+    color: view.getInt32(at + 24, true),
+    key: view.getInt32(at + 28, true),
+    ordinal: view.getUint32(at + 32, true),
+  };
+}
+const XctlNcclSplitFields: AbiStruct = {
+  sizeBytes: 40,
+  fields: [
+    { name: 'parent', offset: 0, code: 'u64' },
+    { name: 'parentId', offset: 8, code: 'u64' },
+    { name: 'parentRank', offset: 16, code: 's32' },
+    { name: 'parentNranks', offset: 20, code: 's32' },
+    { name: 'color', offset: 24, code: 's32' },
+    { name: 'key', offset: 28, code: 's32' },
+    { name: 'ordinal', offset: 32, code: 'u32' },
+  ],
+};
+
+/** `struct xctl_nccl_comm`, 128 bytes. */
 export interface XctlNcclComm {
   readonly hdr: XctlHdr;
   readonly startNs: number;
@@ -1374,10 +1425,11 @@ export interface XctlNcclComm {
   readonly tid: number;
   readonly state: number;
   readonly call: number;
+  readonly split: XctlNcclSplit;
 }
 /** Byte offsets in `struct xctl_nccl_comm`. */
 export const XctlNcclCommLayout = {
-  sizeBytes: 88,
+  sizeBytes: 128,
   hdr: 0,
   startNs: 16,
   comm: 24,
@@ -1391,6 +1443,7 @@ export const XctlNcclCommLayout = {
   tid: 76,
   state: 80,
   call: 82,
+  split: 88,
 } as const;
 /** Decodes the record at byte `at` of `view`. */
 export function decodeXctlNcclComm(view: DataView, at: number): XctlNcclComm {
@@ -1408,10 +1461,11 @@ export function decodeXctlNcclComm(view: DataView, at: number): XctlNcclComm {
     tid: view.getUint32(at + 76, true),
     state: view.getUint16(at + 80, true),
     call: view.getUint16(at + 82, true),
+    split: decodeXctlNcclSplit(view, at + 88),
   };
 }
 const XctlNcclCommFields: AbiStruct = {
-  sizeBytes: 88,
+  sizeBytes: 128,
   fields: [
     { name: 'hdr', offset: 0, code: 'struct', struct: 'XctlHdr' },
     { name: 'startNs', offset: 16, code: 'u64' },
@@ -1426,6 +1480,7 @@ const XctlNcclCommFields: AbiStruct = {
     { name: 'tid', offset: 76, code: 'u32' },
     { name: 'state', offset: 80, code: 'u16' },
     { name: 'call', offset: 82, code: 'u16' },
+    { name: 'split', offset: 88, code: 'struct', struct: 'XctlNcclSplit' },
   ],
 };
 
@@ -1469,6 +1524,7 @@ export interface XctlNcclCount {
   readonly rank: number;
   readonly nranks: number;
   readonly splits: number;
+  readonly shrinks: number;
 }
 /** Byte offsets in `struct xctl_nccl_count`. */
 export const XctlNcclCountLayout = {
@@ -1481,6 +1537,7 @@ export const XctlNcclCountLayout = {
   rank: 40,
   nranks: 44,
   splits: 48,
+  shrinks: 52,
 } as const;
 /** Decodes the record at byte `at` of `view`. */
 export function decodeXctlNcclCount(view: DataView, at: number): XctlNcclCount {
@@ -1493,6 +1550,7 @@ export function decodeXctlNcclCount(view: DataView, at: number): XctlNcclCount {
     rank: view.getInt32(at + 40, true),
     nranks: view.getInt32(at + 44, true),
     splits: view.getUint32(at + 48, true),
+    shrinks: view.getUint32(at + 52, true),
   };
 }
 const XctlNcclCountFields: AbiStruct = {
@@ -1506,6 +1564,7 @@ const XctlNcclCountFields: AbiStruct = {
     { name: 'rank', offset: 40, code: 's32' },
     { name: 'nranks', offset: 44, code: 's32' },
     { name: 'splits', offset: 48, code: 'u32' },
+    { name: 'shrinks', offset: 52, code: 'u32' },
   ],
 };
 
@@ -1565,6 +1624,7 @@ export const abiStructs = {
   XctlCgroupMemory: XctlCgroupMemoryFields,
   XctlMemoryUse: XctlMemoryUseFields,
   XctlFileUser: XctlFileUserFields,
+  XctlNcclSplit: XctlNcclSplitFields,
   XctlNcclComm: XctlNcclCommFields,
   XctlNcclKey: XctlNcclKeyFields,
   XctlNcclCount: XctlNcclCountFields,

@@ -8,7 +8,12 @@ import type { TraceClass } from './gpu-trace-functions.js';
  * One call, entry and return together where both are looked at, ns: measured by bench/gpu-trace.ts. The trap is nearly
  * all of it, so that it differs from one machine to the next by the cost of a trap.
  */
-export const COST_NS: Readonly<Record<TraceClass, number>> = { comm: 4_000, enqueue: 1_000, sync: 2_000 };
+export const COST_NS: Readonly<Record<TraceClass, number>> = {
+  comm: 4_000,
+  ask: 2_000,
+  enqueue: 1_000,
+  sync: 2_000,
+};
 /** More where the first instruction is stepped through (gpu-trace-entry.ts). */
 export const STEP_NS = 12_000;
 
@@ -16,9 +21,11 @@ export const STEP_NS = 12_000;
 export const BUDGET_SHARE = 0.005;
 /** A burst is no load. */
 const WINDOW_MS = 10_000;
-export const CLASSES: readonly TraceClass[] = ['comm', 'enqueue', 'sync'];
+export const CLASSES: readonly TraceClass[] = ['comm', 'ask', 'enqueue', 'sync'];
 /** In this order they are given up; making and ending communicators never is, being rare. */
-const DISPENSABLE: readonly TraceClass[] = ['enqueue', 'sync'];
+const DISPENSABLE: readonly TraceClass[] = ['ask', 'enqueue', 'sync'];
+/** Of the budget; what costs less helps nobody by going. */
+const NEXT_TO_NOTHING = 0.1;
 
 export type Calls = Readonly<Record<TraceClass, number>>;
 
@@ -34,7 +41,7 @@ export class TraceBudget {
   #readings: Reading[] = [];
   #used = 0;
   #stepped: ReadonlySet<TraceClass> = new Set();
-  #rates: Calls = { comm: 0, enqueue: 0, sync: 0 };
+  #rates: Calls = { comm: 0, ask: 0, enqueue: 0, sync: 0 };
 
   constructor(share = BUDGET_SHARE, windowMs = WINDOW_MS) {
     this.share = share;
@@ -74,10 +81,13 @@ export class TraceBudget {
     const elapsedMs = first === undefined ? 0 : ts - first.ts;
     if (first === undefined || elapsedMs < this.#windowMs) return undefined;
     const rate = (name: TraceClass): number => ((calls[name] - first.calls[name]) / elapsedMs) * 1_000;
-    this.#rates = { comm: rate('comm'), enqueue: rate('enqueue'), sync: rate('sync') };
-    this.#used = CLASSES.reduce((sum, one) => sum + this.#rates[one] * this.price(one), 0) / 1e9;
+    this.#rates = { comm: rate('comm'), ask: rate('ask'), enqueue: rate('enqueue'), sync: rate('sync') };
+    const shareOf = (name: TraceClass): number => (this.#rates[name] * this.price(name)) / 1e9;
+    this.#used = CLASSES.reduce((sum, one) => sum + shareOf(one), 0);
     if (this.#used <= this.share) return undefined;
-    const over = DISPENSABLE.find((name) => !this.#off.has(name) && this.#rates[name] > 0);
+    const over = DISPENSABLE.find(
+      (name) => !this.#off.has(name) && shareOf(name) > this.share * NEXT_TO_NOTHING,
+    );
     if (over === undefined) return undefined;
     this.#off.add(over);
     // What was counted until now says nothing of what is left.

@@ -18,6 +18,7 @@ const NAME = 'probe gpu-trace';
 
 const WHAT: Readonly<Record<TraceClass, string>> = {
   comm: 'making and ending communicators',
+  ask: 'asking for rank and size: those that only the program knows stay unknown',
   enqueue: 'enqueues: a rank that is behind is not named any more',
   sync: 'waits for the GPU: a thread that spins in one looks busy',
 };

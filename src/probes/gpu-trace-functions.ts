@@ -5,8 +5,11 @@
 import { XctlGpuCall } from '../kernel/abi.generated.js';
 
 export type GpuLibraryName = 'libnccl' | 'libcuda';
-/** `comm`: making and ending a communicator. `enqueue`: collectives, sends, receives. `sync`: waits for the GPU. */
-export type TraceClass = 'comm' | 'enqueue' | 'sync';
+/**
+ * `comm`: making and ending a communicator. `ask`: which rank, of how many. `enqueue`: collectives, sends, receives.
+ * `sync`: waits for the GPU.
+ */
+export type TraceClass = 'comm' | 'ask' | 'enqueue' | 'sync';
 
 export interface TracedFunction {
   readonly library: GpuLibraryName;
@@ -19,7 +22,7 @@ export interface TracedFunction {
   readonly optional?: true;
 }
 
-/** The order counts: a communicator whose init is seen has all of its enqueues seen too. */
+/** The order counts: a communicator whose init is seen has all of its enqueues and splits seen too. */
 export const TRACED: readonly TracedFunction[] = [
   ...['ncclAllReduce', 'ncclReduceScatter', 'ncclBroadcast'].map((symbol) =>
     enqueue(symbol, 'nccl_collective_arg6'),
@@ -33,10 +36,13 @@ export const TRACED: readonly TracedFunction[] = [
   comm('ncclCommAbort', 'nccl_abort'),
   comm('ncclCommDestroy', 'nccl_destroy'),
   { ...comm('ncclCommFinalize', 'nccl_finalize'), optional: true },
+  { ...comm('ncclCommSplit', 'nccl_split', 'nccl_init_return'), optional: true },
+  { ...comm('ncclCommShrink', 'nccl_shrink', 'nccl_init_return'), optional: true },
+  ask('ncclCommUserRank', 'nccl_user_rank'),
+  ask('ncclCommCount', 'nccl_count'),
   comm('ncclCommInitRank', 'nccl_init_rank', 'nccl_init_return'),
   { ...comm('ncclCommInitRankConfig', 'nccl_init_rank_config', 'nccl_init_return'), optional: true },
   { ...comm('ncclCommInitRankScalable', 'nccl_init_rank_scalable', 'nccl_init_return'), optional: true },
-  { ...comm('ncclCommSplit', 'nccl_split', 'nccl_init_return'), optional: true },
   comm('ncclCommInitAll', 'nccl_init_all', 'nccl_init_all_return'),
   sync('cuStreamSynchronize', 'cuda_stream_sync'),
   // What programs compiled for one default stream a thread call.
@@ -53,6 +59,17 @@ function comm(symbol: string, entry: string, atReturn?: string): TracedFunction 
   return { library: 'libnccl', symbol, class: 'comm', entry, ...(atReturn !== undefined && { atReturn }) };
 }
 
+function ask(symbol: string, entry: string): TracedFunction {
+  return {
+    library: 'libnccl',
+    symbol,
+    class: 'ask',
+    entry,
+    atReturn: 'nccl_ask_return',
+    optional: true,
+  };
+}
+
 function sync(symbol: string, entry: string): TracedFunction {
   return { library: 'libcuda', symbol, class: 'sync', entry, atReturn: 'cuda_sync_return' };
 }
@@ -67,6 +84,7 @@ const CALLS: Readonly<Record<number, string>> = {
   [XctlGpuCall.FINALIZE]: 'ncclCommFinalize',
   [XctlGpuCall.DESTROY]: 'ncclCommDestroy',
   [XctlGpuCall.ABORT]: 'ncclCommAbort',
+  [XctlGpuCall.SHRINK]: 'ncclCommShrink',
   [XctlGpuCall.STREAM_SYNC]: 'cuStreamSynchronize',
   [XctlGpuCall.EVENT_SYNC]: 'cuEventSynchronize',
   [XctlGpuCall.CTX_SYNC]: 'cuCtxSynchronize',

@@ -14,6 +14,7 @@ import type { BootClock } from '../kernel/clock.js';
 import type { BpfMap, LoadedObject } from '../kernel/program.js';
 import type { Calls } from './gpu-trace-budget.js';
 import { callName } from './gpu-trace-functions.js';
+import { type Place, placeKey, type SplitRanks } from './gpu-trace-splits.js';
 import { isSame } from './proc.js';
 
 /** A healthy step synchronises too, and not for as long. */
@@ -27,11 +28,20 @@ interface ToldWait {
   readonly since: number;
 }
 
+interface Enqueued {
+  readonly event: Event;
+  /** All that would be news. */
+  readonly figures: string;
+  /** Of a communicator that others can be in: whose part in which it is. */
+  readonly place: string | undefined;
+}
+
 export interface TablesContext {
   readonly clock: BootClock;
   readonly sink: (event: Event) => void;
   /** Whether all enqueues in that file are counted. */
   readonly counts: (file: number) => boolean;
+  readonly splits: SplitRanks;
 }
 
 export class TraceTables {
@@ -89,6 +99,7 @@ export class TraceTables {
   calls(): Calls {
     return {
       comm: this.#callsOf(XctlGpuClass.COMM),
+      ask: this.#callsOf(XctlGpuClass.ASK),
       enqueue: this.#callsOf(XctlGpuClass.ENQUEUE),
       sync: this.#callsOf(XctlGpuClass.SYNC),
     };
@@ -117,24 +128,34 @@ export class TraceTables {
   #passCounts(full: boolean): void {
     const ts = this.#now();
     const told = new Map<string, string>();
+    const alive = new Set<string>();
     for (const key of this.#counts.keys()) {
       if (!this.#counts.lookup(key, bytesOf(this.#count))) continue;
       const name = hexOf(key);
-      const { event, figures } = this.#enqueueEvent(ts, viewOf(key));
+      const { event, figures, place } = this.#enqueueEvent(ts, viewOf(key));
       told.set(name, figures);
+      if (place !== undefined) alive.add(place);
       if (full || this.#told.get(name) !== figures) this.#context.sink(event);
     }
     this.#told = told;
+    this.#context.splits.keep(alive);
   }
 
-  #enqueueEvent(ts: number, key: DataView): { readonly event: Event; readonly figures: string } {
+  #enqueueEvent(ts: number, key: DataView): Enqueued {
     const { pid, startNs } = decodeXctlNcclKey(key, 0);
-    const { collectives, p2p, lastNs, rank, nranks, source } = decodeXctlNcclCount(this.#count, 0);
+    const count = decodeXctlNcclCount(this.#count, 0);
+    const { collectives, p2p, lastNs, source } = count;
     const handle = handleOf(key, XctlNcclKeyLayout.comm);
     const stopped = !this.#context.counts(source);
     const entity = entityOf(this.#count, XctlNcclCountLayout.id, pid, handle);
+    const id = idOf(this.#count, XctlNcclCountLayout.id);
+    const place = id === undefined ? undefined : placeKey(pid, startNs, handle, id);
+    const told = placeOf(count.rank, count.nranks);
+    if (id !== undefined && place !== undefined) this.#context.splits.learn(id, place, told);
+    const { rank, nranks } = { ...(place !== undefined && this.#context.splits.placeOf(place)), ...told };
     return {
-      figures: `${entity} ${collectives} ${p2p} ${stopped}`,
+      figures: `${entity} ${collectives} ${p2p} ${stopped} ${rank} ${nranks}`,
+      place,
       event: {
         ts,
         type: 'nccl.enqueue',
@@ -148,8 +169,8 @@ export class TraceTables {
           collectives,
           p2p,
           ...(lastNs > 0 && { last: this.#context.clock.toEpochMs(lastNs) }),
-          ...(rank !== UNKNOWN && { rank }),
-          ...(nranks !== UNKNOWN && { nranks }),
+          ...(rank !== undefined && { rank }),
+          ...(nranks !== undefined && { nranks }),
           ...(stopped && { stopped: true as const }),
         },
       },
@@ -199,10 +220,21 @@ export class TraceTables {
   }
 }
 
+/** What the kernel knows of rank and size, by the init call or because the program has asked. */
+export function placeOf(rank: number, nranks: number): Partial<Place> {
+  return { ...(rank !== UNKNOWN && { rank }), ...(nranks !== UNKNOWN && { nranks }) };
+}
+
+/** The hash at `at`, the same in all ranks of one communicator. */
+export function idOf(view: DataView, at: number): string | undefined {
+  const hash = view.getBigUint64(at, true);
+  return hash === 0n ? undefined : hash.toString(16).padStart(16, '0');
+}
+
 /** `comm:…` by the hash at `at`; by its address where that is unknown. */
 export function entityOf(view: DataView, at: number, pid: number, handle: string): string {
-  const hash = view.getBigUint64(at, true);
-  return hash === 0n ? unknownCommId(pid, handle) : commId(hash.toString(16).padStart(16, '0'));
+  const id = idOf(view, at);
+  return id === undefined ? unknownCommId(pid, handle) : commId(id);
 }
 
 export function handleOf(view: DataView, at: number): string {

@@ -7,17 +7,18 @@
  * second and at every full look. docs/gpu-trace.md has the costs and limits.
  */
 import type { Event } from '../events/event.js';
-import type { CommState } from '../events/nccl.js';
-import { decodeXctlNcclComm, XctlCommState, XctlKind, XctlNcclCommLayout } from '../kernel/abi.generated.js';
+import { XctlKind } from '../kernel/abi.generated.js';
 import type { LoadedObject } from '../kernel/program.js';
 import { type Beat, every } from '../util/beat.js';
 import type { Check } from '../util/check.js';
 import { messageOf } from '../util/errors.js';
 import { TraceBudget } from './gpu-trace-budget.js';
 import { traceChecks } from './gpu-trace-checks.js';
+import { commEvent } from './gpu-trace-comms.js';
 import { TracedFiles } from './gpu-trace-files.js';
-import { callName, type TraceClass } from './gpu-trace-functions.js';
-import { entityOf, handleOf, TraceTables } from './gpu-trace-tables.js';
+import type { TraceClass } from './gpu-trace-functions.js';
+import { SplitRanks } from './gpu-trace-splits.js';
+import { TraceTables } from './gpu-trace-tables.js';
 import { LibraryWatch, type WatchOptions } from './gpu-trace-watch.js';
 import { Passes } from './passes.js';
 import type { Probe, ProbeContext } from './probe.js';
@@ -29,7 +30,6 @@ const WATCH_MS = 250;
 const SWEEP_MS = 10_000;
 /** Taking probes out waits for the kernel's grace periods; the end of the agent does not wait for more than this. */
 const STOP_MS = 1_500;
-const UNKNOWN = -1;
 /** USER_HZ, in which a start is known that did not come from the kernel's own records. */
 const TICK_NS = 10_000_000;
 
@@ -39,15 +39,6 @@ export interface GpuTraceOptions {
   readonly budgetWindowMs?: number;
   readonly watch?: Partial<WatchOptions>;
 }
-
-const STATES: Readonly<Record<number, CommState>> = {
-  [XctlCommState.INIT]: 'init',
-  [XctlCommState.READY]: 'ready',
-  [XctlCommState.FAILED]: 'failed',
-  [XctlCommState.FINALIZED]: 'finalized',
-  [XctlCommState.DESTROYED]: 'destroyed',
-  [XctlCommState.ABORTED]: 'aborted',
-};
 
 interface Running {
   readonly object: LoadedObject;
@@ -61,6 +52,7 @@ export class GpuTraceProbe implements Probe {
   readonly #context: ProbeContext;
   readonly #budget: TraceBudget;
   readonly #watch: LibraryWatch;
+  readonly #splits = new SplitRanks();
   readonly #beats: Beat[] = [];
   #running: Running | undefined;
   #failure: string | undefined;
@@ -80,6 +72,7 @@ export class GpuTraceProbe implements Probe {
         clock: this.#context.clock,
         sink: this.#context.sink,
         counts: (file) => files.counts(file),
+        splits: this.#splits,
       });
       this.#running = { object, files, tables };
     } catch (error) {
@@ -167,6 +160,7 @@ export class GpuTraceProbe implements Probe {
       maps: failures,
       process: dropped,
       file: this.#running?.files.refused ?? 0,
+      split: this.#splits.dropped,
     };
   }
 
@@ -192,34 +186,8 @@ export class GpuTraceProbe implements Probe {
   }
 
   #comm(view: DataView, at: number): void {
-    const record = decodeXctlNcclComm(view, at);
-    const state = STATES[record.state];
-    if (state === undefined) return;
     const { clock, sink } = this.#context;
-    const { pid } = record.hdr;
-    const handle = record.comm === 0 ? undefined : handleOf(view, at + XctlNcclCommLayout.comm);
-    // One whose id and address are both unknown has the thread that makes it for a name.
-    const entity = entityOf(view, at + XctlNcclCommLayout.id, pid, handle ?? `thread/${record.tid}`);
-    const ended = state === 'finalized' || state === 'destroyed' || state === 'aborted';
-    sink({
-      ts: clock.toEpochMs(record.hdr.tsNs),
-      type: 'nccl.comm',
-      entity,
-      pid,
-      value: Math.max(0, record.nranks),
-      probe: 'gpu-trace',
-      attrs: {
-        start: record.startNs,
-        ...(handle !== undefined && { handle }),
-        state,
-        call: callName(record.call),
-        tid: record.tid,
-        ...(record.rank !== UNKNOWN && { rank: record.rank }),
-        ...(record.nranks !== UNKNOWN && { nranks: record.nranks }),
-        ...(!ended && { since: clock.toEpochMs(record.sinceNs) }),
-        ...((state === 'ready' || state === 'failed') && { result: record.result }),
-        ...(ended && { collectives: record.collectives, p2p: record.p2p }),
-      },
-    });
+    const event = commEvent(view, at, { clock, splits: this.#splits });
+    if (event !== undefined) sink(event);
   }
 }

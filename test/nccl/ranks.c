@@ -3,10 +3,15 @@
  *
  *   ranks nccl=PATH cuda=PATH n=2 do=init,allreduce:5,sync do1=init,allreduce:4,read
  *
+ * Of rank 1 only: do1=, and nccl1= for a library of its own.
+ *
  *   load                          maps the libraries; without it, before the first word
  *   init initconfig initscalable  joins the communicator of the job      initall:N  N ranks in one process
  *   bad                           an init that fails
- *   split:COLOR                   makes one of the last                  pop  goes back to the one before
+ *   split:COLOR split:COLOR/KEY   makes one of the last; without KEY in the order of the job's ranks; waits for all
+ *   splitlate:COLOR/KEY           so, without waiting in the call        badsplit  one that fails
+ *   shrink:RANK shrink:RANK/RANK  makes one of the last without these    pop  goes back to the one before
+ *   userrank count                asks which rank of the last this is, and of how many
  *   allreduce:K reducescatter:K allgather:K broadcast:K reduce:K send:K recv:K
  *   finalize destroy abort
  *   sync eventsync ctxsync        waits for the GPU, until SIGUSR2
@@ -14,10 +19,12 @@
  *   fork:WORD                     a child does WORD (and waits), the parent goes on
  *   exit:CODE   loop:MS           all-reduce every MS for ever
  *
- * `ready pid= tid= kind=WORD rank= comm=` is printed before each word that waits and after each other.
+ * `ready pid= tid= kind=WORD rank= comm= as= of=` is printed before each word that waits and after each other; `as` and
+ * `of` are rank and size in that communicator, -1 for none.
  */
 #include "common.h"
 #include <dlfcn.h>
+#include <sys/mman.h>
 
 typedef struct { char internal[128]; } ncclUniqueId;
 typedef void *ncclComm_t;
@@ -59,8 +66,11 @@ static void on_signal(int signal)
 
 static void say(const char *kind)
 {
-	printf("ready pid=%d tid=%d kind=%s rank=%d comm=%p\n", getpid(), self_tid(), kind, rank,
-	       top < 0 ? NULL : comms[top]);
+	ncclComm_t comm = top < 0 ? NULL : comms[top];
+	int as = -1, of = -1;
+	if (nccl) ((void (*)(ncclComm_t, int *, int *))function(nccl, "fake_nccl_place"))(comm, &as, &of);
+	printf("ready pid=%d tid=%d kind=%s rank=%d comm=%p as=%d of=%d\n", getpid(), self_tid(), kind, rank, comm, as,
+	       of);
 	fflush(stdout);
 }
 
@@ -120,13 +130,50 @@ static int init(const char *word)
 	return ((init_rank)function(nccl, "ncclCommInitRank"))(&comms[++top], nranks, id, rank);
 }
 
+static int split(int color, int key, ncclConfig_t *config)
+{
+	typedef int (*split_call)(ncclComm_t, int, int, ncclComm_t *, ncclConfig_t *);
+	ncclComm_t parent = comms[top];
+	return ((split_call)function(nccl, "ncclCommSplit"))(parent, color, key, &comms[++top], config);
+}
+
+static void split_late(int color, int key)
+{
+	typedef int (*async_error)(ncclComm_t, int *);
+	ncclConfig_t config = { .size = sizeof(config), .blocking = 0 };
+	ncclComm_t parent = comms[top];
+	int result = split(color, key, &config);
+	while (result == 7) {
+		usleep(500);
+		must(((async_error)function(nccl, "ncclCommGetAsyncError"))(parent, &result));
+	}
+	must(result);
+}
+
+static void shrink(char *ranks)
+{
+	typedef int (*shrink_call)(ncclComm_t, int *, int, ncclComm_t *, ncclConfig_t *, int);
+	ncclComm_t parent = comms[top];
+	int excluded[16], count = 0;
+	for (char *one; count < 16 && (one = strsep(&ranks, "/")) != NULL;) excluded[count++] = atoi(one);
+	must(((shrink_call)function(nccl, "ncclCommShrink"))(parent, excluded, count, &comms[++top], NULL, 0));
+}
+
+static void ask(const char *function_name, int expected)
+{
+	int answer = -1;
+	must(((int (*)(ncclComm_t, int *))function(nccl, function_name))(comms[top], &answer));
+	if (answer != expected) fail("%s said %d, not %d", function_name, answer, expected);
+}
+
 static void perform(char *word)
 {
-	char *colon = strchr(word, ':');
-	long n = 0;
+	char *colon = strchr(word, ':'), *slash;
+	long n = 0, m = rank;
 	if (colon) {
 		*colon++ = '\0';
-		n = strtol(colon, NULL, 10);
+		n = strtol(colon, &slash, 10);
+		if (*slash == '/') m = strtol(slash + 1, NULL, 10);
 	}
 	if (!IS("load") && !IS("wait")) load();
 	if (IS("load")) load();
@@ -138,10 +185,16 @@ static void perform(char *word)
 	} else if (IS("initall")) {
 		must(((int (*)(ncclComm_t *, int, const int *))function(nccl, "ncclCommInitAll"))(comms, (int)n, NULL));
 		top = (int)n - 1;
-	} else if (IS("split")) {
-		ncclComm_t parent = comms[top];
-		must(((int (*)(ncclComm_t, int, int, ncclComm_t *, void *))function(nccl, "ncclCommSplit"))(
-			parent, (int)n, rank, &comms[++top], NULL));
+	} else if (IS("split")) must(split((int)n, (int)m, NULL));
+	else if (IS("splitlate")) split_late((int)n, (int)m);
+	else if (IS("badsplit")) {
+		typedef int (*split_call)(ncclComm_t, int, int, ncclComm_t *, ncclConfig_t *);
+		if (((split_call)function(nccl, "ncclCommSplit"))(comms[top], 0, 0, NULL, NULL) == 0) fail("split did not fail");
+	} else if (IS("shrink")) shrink(colon);
+	else if (IS("userrank") || IS("count")) {
+		int as, of;
+		((void (*)(ncclComm_t, int *, int *))function(nccl, "fake_nccl_place"))(comms[top], &as, &of);
+		ask(IS("count") ? "ncclCommCount" : "ncclCommUserRank", IS("count") ? of : as);
 	} else if (IS("pop")) top--;
 	else if (IS("finalize")) must(((int (*)(ncclComm_t))function(nccl, "ncclCommFinalize"))(comms[top]));
 	else if (IS("destroy")) must(((int (*)(ncclComm_t))function(nccl, "ncclCommDestroy"))(comms[top--]));
@@ -202,6 +255,10 @@ int main(int argc, char **argv)
 	FILE *random = fopen("/dev/urandom", "r");
 	if (random == NULL || fread(id.internal, 1, 64, random) != 64) fail("random");
 	fclose(random);
+	// What the ranks' libraries meet in, in place of a network.
+	char net[16];
+	snprintf(net, sizeof(net), "%d", MUST(memfd_create("fake-nccl-net", 0)));
+	MUST(setenv("FAKE_NCCL_NET", net, 1));
 	signal(SIGUSR1, on_signal);
 	signal(SIGUSR2, on_signal);
 	for (rank = 0; rank < nranks; rank++) {
@@ -209,6 +266,8 @@ int main(int argc, char **argv)
 		snprintf(key, sizeof(key), "do%d", rank);
 		snprintf(words, sizeof(words), "%s", arg_str(argc, argv, key, arg_str(argc, argv, "do", "wait")));
 		if (fork_child() != 0) continue;
+		snprintf(key, sizeof(key), "nccl%d", rank);
+		nccl_path = arg_str(argc, argv, key, nccl_path);
 		snprintf(name, sizeof(name), "rank%d", rank);
 		prctl(PR_SET_NAME, name);
 		char *rest = words;

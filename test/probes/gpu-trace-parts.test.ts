@@ -53,11 +53,21 @@ t.test('any text is a memory map', async (t) => {
 });
 
 /** Calls a second, for so many seconds; what was taken off. */
-function spend(budget: TraceBudget, from: number, seconds: number, rates: { enqueue: number; sync: number }) {
+function spend(
+  budget: TraceBudget,
+  from: number,
+  seconds: number,
+  rates: { ask?: number; enqueue: number; sync: number },
+) {
   const off: string[] = [];
   for (let s = 0; s <= seconds; s++) {
-    const { enqueue, sync } = rates;
-    const over = budget.note((from + s) * 1_000, { comm: 0, enqueue: enqueue * s, sync: sync * s });
+    const { ask = 0, enqueue, sync } = rates;
+    const over = budget.note((from + s) * 1_000, {
+      comm: 0,
+      ask: ask * s,
+      enqueue: enqueue * s,
+      sync: sync * s,
+    });
     if (over !== undefined) off.push(over);
   }
   return off;
@@ -87,13 +97,18 @@ t.test('budget', async (t) => {
     ['sync'],
     'then waits, then there is nothing left',
   );
+  const asked = new TraceBudget();
+  const all = { ask: affordable / 2, enqueue: affordable * 2, sync: 0 };
+  t.same(spend(asked, 0, 30, all), ['ask', 'enqueue'], 'what can best be done without goes before');
+  const seldom = new TraceBudget();
+  t.same(spend(seldom, 0, 12, { ...all, ask: 1 }), ['enqueue'], 'unless it costs next to nothing');
   const burst = new TraceBudget();
-  t.equal(burst.note(0, { comm: 0, enqueue: 0, sync: 0 }), undefined);
-  t.equal(burst.note(1_000, { comm: 0, enqueue: 20_000, sync: 0 }), undefined, 'a burst is no load');
-  t.equal(burst.note(20_000, { comm: 0, enqueue: 20_000, sync: 0 }), undefined);
+  t.equal(burst.note(0, { comm: 0, ask: 0, enqueue: 0, sync: 0 }), undefined);
+  t.equal(burst.note(1_000, { comm: 0, ask: 0, enqueue: 20_000, sync: 0 }), undefined, 'a burst is no load');
+  t.equal(burst.note(20_000, { comm: 0, ask: 0, enqueue: 20_000, sync: 0 }), undefined);
   const stepped = new TraceBudget();
-  stepped.note(0, { comm: 0, enqueue: 0, sync: 0 });
-  stepped.note(10_000, { comm: 0, enqueue: 10, sync: 0 }, new Set(['enqueue']));
+  stepped.note(0, { comm: 0, ask: 0, enqueue: 0, sync: 0 });
+  stepped.note(10_000, { comm: 0, ask: 0, enqueue: 10, sync: 0 }, new Set(['enqueue']));
   t.equal(stepped.price('enqueue'), COST_NS.enqueue + STEP_NS);
   t.ok(Math.abs(stepped.used - stepped.price('enqueue') / 1e9) < 1e-12);
 });

@@ -285,6 +285,30 @@ t.test('an address that is used again is another communicator', async (t) => {
   );
 });
 
+t.test('a split: which rank it is comes out after it was made, or never', async (t) => {
+  for (const rank of [undefined, 1]) {
+    const s = new Story().seen(10, { comm: 'train' }).seen(20, { comm: 'train' });
+    const call = 'ncclCommSplit';
+    for (const { pid } of [A, B])
+      s.say(
+        'nccl.comm',
+        COMM,
+        0,
+        { start: pid * 1_000, state: 'ready', call, tid: pid, handle: '0x7f00', result: 0 },
+        'gpu-trace',
+        pid,
+      );
+    for (const { pid } of [A, B]) enqueued(s, { pid }, 57);
+    if (rank !== undefined) enqueued(enqueued(s, A, 57, { nranks: 2 }), B, 57, { nranks: 2 });
+    s.runs(10, { runMs: 0 }).pass([20]);
+    enqueued(s, { pid: 10 }, 58).later(12_000);
+    syncs(s.runs(10, { runMs: 11_800 }).pass([20]), 10, 12_000).sleeps(20);
+    const answer = s.why(10);
+    t.equal(answer?.rootCause?.node, 'pid:20');
+    t.match(answer?.summary, rank === undefined ? /the rank of process 20 is behind/ : /rank 1 is behind/);
+  }
+});
+
 t.test('a rank behind is what is wrong on the node', async (t) => {
   const s = ahead(job(new Story()), 12_000).sleeps(20);
   const [first] = s.findings().findings;
