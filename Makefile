@@ -67,10 +67,11 @@ check-abi: | setup
 
 # Every probe on Debian's own kernels in QEMU; see docs/kernels.md. KERNELS="6.1 5.10": only those.
 # TESTS="test/a.test.ts …": those files, whole, instead of the plan. STEPS="attach block": only those of it. UPDATE=yes: docs/kernels.md gets the table.
+# CLOCK=instructions: the guest's time is what it executes, for benchmarks.
 .PHONY: test-vm
 test-vm: build
 ifneq ($(SETUP),no)
 	@scripts/vm/setup.sh
 endif
 	@node_modules/.bin/esbuild scripts/vm/main.ts --bundle --platform=node --format=esm --target=node20 --packages=external --log-level=warning --outfile=build/vm/main.mjs
-	@node build/vm/main.mjs --kernels "$(KERNELS)" --steps "$(STEPS)" $(if $(UPDATE),--update) $(TESTS)
+	@node build/vm/main.mjs --kernels "$(KERNELS)" --steps "$(STEPS)" $(if $(UPDATE),--update) $(if $(CLOCK),--clock $(CLOCK)) $(TESTS)

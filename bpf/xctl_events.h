@@ -56,6 +56,14 @@ enum xctl_kind {
 	XCTL_FILE_USER = 80, /* iter/task_file: a process with files open on a device that was asked for */
 
 	XCTL_NCCL_COMM = 96, /* uprobe: a communicator of NCCL is made, ready or gone */
+
+	XCTL_RDMA_QP = 112, /* a queue pair was made, has changed or is gone; iter/task_file: was there before */
+	XCTL_RDMA_RETRY = 113, /* what a queue pair had to send again (rxe) */
+	XCTL_RDMA_COMPLETION = 114, /* a work request failed (rxe) */
+	XCTL_RDMA_ASYNC = 115, /* an asynchronous event of a driver */
+	XCTL_RDMA_CM = 116, /* an event of the connection manager */
+
+	XCTL_VERBS_FILE = 128, /* iter/task_file: who has an RDMA device open, and some of its queue pairs */
 };
 
 struct xctl_hdr {
@@ -509,6 +517,167 @@ enum xctl_gpu_class {
 	XCTL_GPU_CLASS_MAX = 4,
 };
 
+/* ---- rdma -------------------------------------------------------------- */
+
+#define XCTL_RDMA_NAME_LEN 64 /* IB_DEVICE_NAME_MAX */
+
+/* A queue pair and its owner (hdr.pid, start_ns, comm); of a port or device without what does not apply. */
+struct xctl_rdma_id {
+	__u64 start_ns; /* of the process that created it; 0: the kernel's own, or unknown */
+	__u32 dev; /* index of the device, which a new name does not change */
+	__u32 qpn; /* 0: none is meant */
+	__u32 port; /* 0: none is known */
+	__u32 netns; /* inode, of the owner; 0 unknown */
+	char comm[XCTL_COMM_LEN]; /* of the owner */
+	char device[XCTL_RDMA_NAME_LEN];
+};
+
+enum xctl_qp_change {
+	XCTL_QP_SEEN = 1,
+	XCTL_QP_CREATE = 2,
+	XCTL_QP_MODIFY = 3,
+	XCTL_QP_DESTROY = 4,
+	XCTL_QP_ERROR = 5, /* went into ERR without being asked to */
+};
+
+/* Which fields of struct xctl_rdma_qp say something. */
+#define XCTL_QF_STATE 1u
+#define XCTL_QF_LOCAL 2u /* local_gid */
+#define XCTL_QF_REMOTE_GID 4u
+#define XCTL_QF_REMOTE_LID 8u
+#define XCTL_QF_REMOTE_QPN 16u
+#define XCTL_QF_TIMEOUT 32u
+#define XCTL_QF_RETRY_CNT 64u
+#define XCTL_QF_RNR_RETRY 128u
+#define XCTL_QF_EXITING 256u /* the owner was ending when it destroyed it */
+
+/* XCTL_RDMA_QP; of a modify only what it sets. */
+struct xctl_rdma_qp {
+	struct xctl_hdr hdr;
+	struct xctl_rdma_id id;
+	__u8 local_gid[16];
+	__u8 remote_gid[16];
+	__u32 remote_qpn;
+	__s32 err; /* modify that was refused: the negative errno */
+	__u32 flags; /* XCTL_QF_* */
+	__u16 remote_lid;
+	__u8 change; /* enum xctl_qp_change */
+	__u8 type; /* enum ib_qp_type; 255: the driver's own */
+	__u8 state; /* enum ib_qp_state */
+	__u8 timeout; /* 4.096 us << timeout */
+	__u8 retry_cnt;
+	__u8 rnr_retry;
+	__u32 pad;
+};
+
+/* XCTL_RDMA_RETRY */
+struct xctl_rdma_retry {
+	struct xctl_hdr hdr;
+	struct xctl_rdma_id id;
+	__u64 since_ns; /* retries without an answer since; 0: it has been answered */
+	__u64 total_retries; /* since the first that was seen of this queue pair */
+	__u64 total_rnr;
+	__u32 retries; /* in this window */
+	__u32 timeouts;
+	__u32 rnr;
+	__u32 retries_left;
+};
+
+/* XCTL_RDMA_COMPLETION */
+struct xctl_rdma_completion {
+	struct xctl_hdr hdr;
+	struct xctl_rdma_id id;
+	__u32 status; /* enum ib_wc_status */
+	__u32 vendor_err;
+};
+
+/* XCTL_RDMA_ASYNC */
+struct xctl_rdma_async {
+	struct xctl_hdr hdr;
+	struct xctl_rdma_id id;
+	__u32 event; /* enum ib_event_type */
+	__u32 pad;
+};
+
+/* XCTL_RDMA_CM; addresses as in struct xctl_flow. */
+struct xctl_rdma_cm {
+	struct xctl_hdr hdr;
+	struct xctl_rdma_id id; /* netns: whose addresses these are */
+	__u8 laddr[16];
+	__u8 raddr[16];
+	__u32 event; /* enum rdma_cm_event_type */
+	__s32 status;
+	__u16 family; /* AF_INET, AF_INET6, AF_IB; 0 unknown */
+	__u16 lport;
+	__u16 rport;
+	__u16 pad;
+};
+
+/* Key of the hash `xctl_rdma_memory`. */
+struct xctl_rdma_memory_key {
+	__u64 start_ns;
+	__u32 pid;
+	__u32 pad;
+};
+
+/* Its value: what a process has registered. */
+struct xctl_rdma_memory {
+	__u64 bytes;
+	__u64 regions;
+};
+
+/* Value of the hash `xctl_rxe_devices`, by index of the device: retries begun by all of its queue pairs. */
+struct xctl_rxe_device {
+	__u64 counter; /* the device's own, completer_retry_err, as it was last read */
+	__u64 first; /* as it was when the agent first read it */
+	__u64 told; /* of those since, whose queue pair is known */
+};
+
+/* ---- rdma trace -------------------------------------------------------- */
+
+#define XCTL_VERBS_QPS 4
+
+/* XCTL_VERBS_FILE: once a process and descriptor. */
+struct xctl_verbs_file {
+	struct xctl_hdr hdr;
+	__u64 start_ns;
+	__u64 handles[XCTL_VERBS_QPS]; /* addresses of its youngest struct ibv_qp in the process; 0: no more */
+	__u32 qpns[XCTL_VERBS_QPS];
+	__s32 fd;
+	__u32 qps; /* that it has in all */
+	__u32 driver; /* enum rdma_driver_id */
+	__u32 pad;
+	char device[XCTL_RDMA_NAME_LEN]; /* empty when it has no queue pair */
+};
+
+/* Key of the hash `xctl_posts`. */
+struct xctl_posts_key {
+	__u64 start_ns;
+	__u64 qp; /* address of its struct ibv_qp in the process */
+	__u32 pid;
+	__u32 pad;
+};
+
+/* Its value. */
+struct xctl_posts {
+	__u64 posts; /* work requests so far */
+	__u64 bytes; /* of their scatter/gather lists */
+	__u64 cut; /* posts whose list was longer than is looked at: posts and bytes are too low */
+	__u64 last_ns;
+	__u64 source; /* attachment that counts: a file that was found twice is counted once */
+	__u32 qpn;
+	__u32 driver; /* enum rdma_driver_id; 0 unknown */
+	__s32 outstanding; /* when the kernel's queue pairs were last walked; -1 unknown */
+	__u32 known; /* the kernel has such a queue pair in that process: not only the process says so */
+	char device[XCTL_RDMA_NAME_LEN];
+};
+
+/* Index into the per-CPU array `xctl_verbs_calls`. */
+enum xctl_verbs_class {
+	XCTL_VERBS_POST = 0,
+	XCTL_VERBS_CLASS_MAX = 1,
+};
+
 /* ---- losses ----------------------------------------------------------- */
 
 /* Index into the per-CPU array `xctl_lost`; what was dropped where, never in silence. */
@@ -519,8 +688,9 @@ enum xctl_lost_reason {
 	XCTL_LOST_READ = 3, /* memory of the traced task could not be read */
 	XCTL_LOST_SEQ_FULL = 4, /* an iterator record did not fit */
 	XCTL_LOST_WANTED_FULL = 5, /* more objects waited for than the table holds */
-	XCTL_LOST_TABLE_FULL = 6, /* more communicators, or threads that wait for a GPU, than the table holds */
-	XCTL_LOST_MAX = 7,
+	XCTL_LOST_TABLE_FULL = 6, /* more communicators, threads that wait for a GPU, queue pairs or regions than the table holds */
+	XCTL_LOST_RETURN = 7, /* the return of a function was not seen: its probe had no room */
+	XCTL_LOST_MAX = 8,
 };
 
 #endif

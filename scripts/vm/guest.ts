@@ -1,6 +1,7 @@
 /**
  * One guest, one command: QEMU under TCG (nested KVM hangs on many machines), the host's root shared read-only,
- * one directory shared for results. The guest switches itself off; one that does not is killed.
+ * one directory shared for results. The guest switches itself off; one that does not is killed. Two guests are joined
+ * by network cards whose packets go over a unix socket.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -17,6 +18,21 @@ export interface GuestRun {
   /** A line for `sh`; its working directory is `/`. */
   readonly command: string;
   readonly timeoutMs: number;
+  readonly nics?: readonly Nic[];
+  /**
+   * Its clock counts the instructions that it executes, and no time passes while it has none: what the machine does
+   * besides is not measured along. One of its CPUs at a time.
+   */
+  readonly clock?: 'instructions';
+  /** Ends it before it ends itself. */
+  readonly signal?: AbortSignal;
+}
+
+export interface Nic {
+  /** A wire: one guest listens there, and another one connects. */
+  readonly socket: string;
+  readonly listens: boolean;
+  readonly mac: string;
 }
 
 export interface GuestEnd {
@@ -49,6 +65,8 @@ export async function runGuest(scope: Scope, run: GuestRun): Promise<GuestEnd> {
     said = `${said}${text}`.slice(-4000);
   });
   const closed = once(qemu, 'close');
+  const stop = (): void => void qemu.kill('SIGKILL');
+  run.signal?.addEventListener('abort', stop);
   let late = false;
   const limit = setTimeout(() => {
     late = true;
@@ -61,6 +79,7 @@ export async function runGuest(scope: Scope, run: GuestRun): Promise<GuestEnd> {
   });
   await closed;
   clearTimeout(limit);
+  run.signal?.removeEventListener('abort', stop);
 
   const number = (name: string): number | null => {
     const path = join(dir, name);
@@ -83,13 +102,16 @@ function consoleTail(dir: string): string {
   return readFileSync(path, 'utf8').replaceAll('\r', '').trim().split('\n').slice(-15).join('\n');
 }
 
-function qemuArguments({ kernel, initramfs, dir }: GuestRun): string[] {
+function qemuArguments({ kernel, initramfs, dir, nics = [], clock }: GuestRun): string[] {
   const share = (path: string, tag: string, access: string): string[] => [
     '-virtfs',
     `local,path=${comma(path)},mount_tag=${tag},security_model=none,multidevs=remap${access}`,
   ];
   return [
-    ...['-accel', 'tcg,thread=multi', '-cpu', 'max', '-smp', String(CPUS), '-m', String(MEMORY_MIB)],
+    ...(clock === undefined
+      ? ['-accel', 'tcg,thread=multi']
+      : ['-accel', 'tcg,thread=single', '-icount', 'shift=1,sleep=off']),
+    ...['-cpu', 'max', '-smp', String(CPUS), '-m', String(MEMORY_MIB)],
     ...['-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot'],
     ...['-kernel', kernel.vmlinuz, '-initrd', initramfs],
     // A kernel that oopses ends the guest: panic, reboot, and -no-reboot.
@@ -97,6 +119,14 @@ function qemuArguments({ kernel, initramfs, dir }: GuestRun): string[] {
     ...['-chardev', `file,id=console,path=${comma(join(dir, 'console'))}`, '-serial', 'chardev:console'],
     ...share('/', 'host', ',readonly=on'),
     ...share(dir, 'out', ''),
+    ...nics.flatMap(({ socket, listens, mac }, index) => [
+      ...[
+        '-netdev',
+        `stream,id=nic${index},server=${listens ? 'on' : 'off'},addr.type=unix,addr.path=${comma(socket)}`,
+      ],
+      // No boot ROM: its package may not be there.
+      ...['-device', `virtio-net-pci,netdev=nic${index},mac=${mac},romfile=`],
+    ]),
   ];
 }
 

@@ -3,22 +3,24 @@
  * programs of its plan and the real agent; then the table kernel × program × how it attached × passed, and
  * `N passed, N failed` alone on the last line.
  *
- * Arguments: `--kernels "6.1 5.10"` only those, `--steps "attach block"` only those of the plan, `--update` writes docs/kernels.md from the last run of each, else test files to run whole
+ * Arguments: `--kernels "6.1 5.10"` only those, `--steps "attach block"` only those of the plan, `--update` writes
+ * docs/kernels.md from the last run of each, `--clock instructions` for what is measured, else test files to run whole
  * instead of the plan.
  */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { parseArgs } from 'node:util';
 import { workload } from '../../test/lib/cc.js';
 import { ROOT } from '../../test/lib/root.js';
 import { openScope } from '../../test/lib/scope.js';
 import { losses, update } from './document.js';
-import { type GuestEnd, runGuest } from './guest.js';
+import { type GuestEnd, type GuestRun, runGuest } from './guest.js';
 import { makeInitramfs } from './initramfs.js';
 import { fetchKernel, SUITES } from './kernels.js';
-import { ATTACH, type Step, stepsFor } from './plan.js';
+import { ATTACH, PEER, type Step, stepsFor } from './plan.js';
 import { attachReport, bundleSteps, guestScript, type StepResult, stepResults } from './steps.js';
 import { type KernelResult, markdown, rowsOf } from './table.js';
+import { runTwo } from './two.js';
 
 const DIR = join(ROOT, 'build/vm');
 /** Below each kernel's directory. */
@@ -32,6 +34,9 @@ const WORKLOADS = [
   'deadlock',
   'exiter',
   'memory_hog',
+  'rdma',
+  'rdma_churn',
+  'rdma_cm',
   'spawner',
   'stopped',
   'storage',
@@ -61,6 +66,7 @@ async function runKernel(
   series: string,
   tests: readonly string[],
   only: readonly string[],
+  clock: GuestRun['clock'],
   sum: Sum,
 ): Promise<KernelResult | undefined> {
   const dir = join(DIR, series);
@@ -69,26 +75,38 @@ async function runKernel(
   const initramfs = await makeInitramfs(kernel, join(ROOT, 'scripts/vm'), dir, scope.signal);
   const steps = stepsFor(series, tests).filter(({ name }) => only.length === 0 || only.includes(name));
   const bundles = join(DIR, 'bundle');
-  await bundleSteps(ROOT, steps, bundles);
+  await bundleSteps(ROOT, [...steps, PEER], bundles);
   const run = join(dir, 'run');
-  const limit = GUEST_TIMEOUT_SECONDS + steps.reduce((all, { timeoutSeconds }) => all + timeoutSeconds, 0);
-  const end = await runGuest(scope, {
+  const guest = (chosen: readonly Step[], at: string): GuestRun => ({
     kernel,
     initramfs,
-    dir: run,
-    command: guestScript(ROOT, steps, bundles),
-    timeoutMs: limit * 1000,
+    dir: at,
+    command: guestScript(ROOT, chosen, bundles),
+    ...(clock && { clock }),
+    timeoutMs: 1000 * chosen.reduce((all, { timeoutSeconds }) => all + timeoutSeconds, GUEST_TIMEOUT_SECONDS),
   });
+  const results: StepResult[] = [];
+  const finish = (chosen: readonly Step[], end: GuestEnd, at: string): void => {
+    if (scope.signal.aborted) return;
+    const ran = stepResults(at, chosen);
+    tell(series, end, ran, sum, at);
+    results.push(...ran);
+  };
+  const alone = steps.filter(({ two }) => two !== true);
+  if (alone.length > 0) finish(alone, await runGuest(scope, guest(alone, run)), run);
+  const both = steps.filter(({ two }) => two === true);
+  if (both.length > 0 && !scope.signal.aborted) {
+    const [at, peer] = [join(dir, 'run-two'), join(dir, 'run-peer')];
+    finish(both, await runTwo(scope, guest(both, at), guest([PEER], peer)), at);
+  }
   if (scope.signal.aborted) return undefined;
-  const results = stepResults(run, steps);
-  tell(series, end, results, sum);
   if (!steps.some((step: Step) => step.name === ATTACH.name)) return undefined;
   const result: KernelResult = { kernel, report: attachReport(run), steps: results };
   writeFileSync(join(dir, RESULT), JSON.stringify(result));
   return result;
 }
 
-function tell(series: string, end: GuestEnd, results: readonly StepResult[], sum: Sum): void {
+function tell(series: string, end: GuestEnd, results: readonly StepResult[], sum: Sum, dir: string): void {
   for (const { step, ok, seconds, passed, failed, failures } of results) {
     const took = seconds === null ? '' : `${seconds.toFixed(0)} s`;
     say(
@@ -103,7 +121,7 @@ function tell(series: string, end: GuestEnd, results: readonly StepResult[], sum
     sum.failed++;
   }
   say(
-    `${series}  booted in ${end.bootSeconds ?? '?'} s, ${(end.wallMs / 1000).toFixed(0)} s in all; see build/vm/${series}/run`,
+    `${series}  booted in ${end.bootSeconds ?? '?'} s, ${(end.wallMs / 1000).toFixed(0)} s in all; see ${relative(ROOT, dir)}`,
   );
 }
 
@@ -117,9 +135,17 @@ function latest(): readonly KernelResult[] {
 
 async function main(): Promise<number> {
   const { values, positionals } = parseArgs({
-    options: { kernels: { type: 'string' }, steps: { type: 'string' }, update: { type: 'boolean' } },
+    options: {
+      kernels: { type: 'string' },
+      steps: { type: 'string' },
+      update: { type: 'boolean' },
+      clock: { type: 'string' },
+    },
     allowPositionals: true,
   });
+  const { clock } = values;
+  if (clock !== undefined && clock !== 'instructions')
+    throw new Error(`no clock ${clock}, only instructions`);
   const asked = words(values.kernels);
   const only = words(values.steps);
   const kernels = asked.length === 0 ? Object.keys(SUITES) : asked;
@@ -131,7 +157,7 @@ async function main(): Promise<number> {
   const results: KernelResult[] = [];
   for (const series of kernels) {
     try {
-      const result = await runKernel(series, positionals, only, sum);
+      const result = await runKernel(series, positionals, only, clock, sum);
       if (result !== undefined) results.push(result);
     } catch (error) {
       if (scope.signal.aborted) break;

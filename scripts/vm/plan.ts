@@ -9,6 +9,8 @@ export interface Step {
   /** Only the subtests that match; the others lean on the speed of hardware, or cost minutes under emulation. */
   readonly grep?: string;
   readonly timeoutSeconds: number;
+  /** It has a second guest beside it, that does what it is told over the network (test/vm/peer.ts). */
+  readonly two?: true;
 }
 
 /** Every guest loads every object first; the table's rungs come from here. */
@@ -17,6 +19,14 @@ export const ATTACH: Step = {
   source: 'test/vm/attach.ts',
   proves: [],
   timeoutSeconds: 240,
+};
+
+/** What the second of two guests runs, until the first has ended. */
+export const PEER: Step = {
+  name: 'peer',
+  source: 'test/vm/peer.ts',
+  proves: [],
+  timeoutSeconds: 3_600,
 };
 
 const HOOKS: Step = {
@@ -164,6 +174,29 @@ const GPU_SPLITS: Step = {
   timeoutSeconds: 240,
 };
 
+/** Soft-RoCE on both ends of a wire. */
+const RDMA: Step = {
+  name: 'rdma',
+  source: 'test/probes/rdma.test.ts',
+  proves: ['rdma', 'rdma_rxe'],
+  timeoutSeconds: 300,
+};
+
+const RDMA_FAULTS: Step = {
+  name: 'rdma-faults',
+  source: 'test/e2e/rdma.test.ts',
+  proves: ['rdma', 'rdma_rxe'],
+  timeoutSeconds: 400,
+};
+
+const RDMA_TWO: Step = {
+  name: 'rdma-two',
+  source: 'test/vm/rdma-two.test.ts',
+  proves: ['rdma', 'rdma_rxe'],
+  timeoutSeconds: 300,
+  two: true,
+};
+
 /** The real agent, a real stall, and `xctl why`. */
 const DEMO: Step = {
   name: 'demo',
@@ -199,6 +232,9 @@ const WHOLE: readonly Step[] = [
   GPU_USERS,
   GPU_TRACE,
   GPU_SPLITS,
+  RDMA,
+  RDMA_FAULTS,
+  RDMA_TWO,
 ];
 /** Without what no kernel version decides. */
 const NEWER: readonly Step[] = [...FIRST, BLOCK, FILES, HOST, CPU, OOM];
@@ -221,5 +257,6 @@ export function stepsFor(series: string, tests: readonly string[]): readonly Ste
     source,
     proves: [],
     timeoutSeconds: 900,
+    ...(WHOLE.some((step) => step.source === source && step.two) && { two: true as const }),
   }));
 }

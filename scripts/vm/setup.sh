@@ -8,8 +8,9 @@ die() { echo "vm setup: $*" >&2; exit 1; }
 command -v dpkg-query >/dev/null || die "make test-vm fetches Debian's kernels by apt and needs a Debian system"
 [ "$(dpkg --print-architecture)" = amd64 ] || die "make test-vm knows the kernels of amd64 only"
 
-# What guests run of the host's root: a file server, md, device mapper, a load for disks.
+# What guests run of the host's root: a file server, md, device mapper, a load for disks, and verbs.
 guest=(nfs-kernel-server nfs-common mdadm dmsetup fio e2fsprogs xfsprogs)
+guest+=(rdma-core ibverbs-utils ibverbs-providers perftest libibverbs-dev librdmacm-dev)
 packages=(qemu-system-x86 busybox-static kmod xz-utils debian-archive-keyring "${guest[@]}")
 
 installed=$(LC_ALL=C dpkg-query -W -f='${db:Status-Abbrev} ${binary:Package}\n' "${packages[@]}" 2>/dev/null | sed -n 's/^ii *\([^:]*\).*/\1/p' || true)

@@ -140,6 +140,7 @@ export class Agent {
         recording: this.#config.record !== undefined,
         api: this.#api,
         gpu: () => this.#builtin?.gpu,
+        rdmaPorts: () => this.#builtin?.rdma?.ports,
       }),
     );
     const pages = {

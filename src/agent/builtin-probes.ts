@@ -12,19 +12,28 @@ import type { MountedOn } from '../probes/kmsg-places.js';
 import { Mounts } from '../probes/mounts.js';
 import type { Probe, ProbeContext } from '../probes/probe.js';
 import { ProcessProbe } from '../probes/process.js';
+import { RdmaProbe } from '../probes/rdma.js';
+import { RdmaTraceProbe } from '../probes/rdma-trace.js';
 import { TcpProbe } from '../probes/tcp.js';
 import { WaitsProbe } from '../probes/waits.js';
 import type { BuiltinProbe } from './config.js';
 
 /** Probes that see nothing without BPF programs, and those that need none; the others lose a part. */
-export const NEED_BPF: ReadonlySet<BuiltinProbe> = new Set(['process', 'block', 'tcp', 'waits', 'gpu-trace']);
+export const NEED_BPF: ReadonlySet<BuiltinProbe> = new Set([
+  'process',
+  'block',
+  'tcp',
+  'waits',
+  'gpu-trace',
+  'rdma-trace',
+]);
 export const NEED_NO_BPF: ReadonlySet<BuiltinProbe> = new Set(['gpu', 'kmsg']);
 
 /** Events after which the users of their entity matter. */
 const TROUBLE: ReadonlySet<EventType> = new Set<EventType>(['storage.error', 'error.fs', 'error.hw']);
 
-/** A question waits no longer for GPUs: one may never answer, and what is known is a second old while anything uses it. */
-const GPU_LOOK_MS = 200;
+/** A question waits no longer for GPUs and RDMA devices: one may never answer, and what is known is a second old while anything uses it. */
+const DEVICE_LOOK_MS = 200;
 
 export interface BuiltinOptions {
   /** Path of NVML. */
@@ -43,6 +52,8 @@ export class BuiltinProbes {
   #gpuTrace: GpuTraceProbe | undefined;
   #host: HostProbe | undefined;
   #kmsg: KmsgProbe | undefined;
+  #rdma: RdmaProbe | undefined;
+  #rdmaTrace: RdmaTraceProbe | undefined;
   #tcp: TcpProbe | undefined;
   #waits: WaitsProbe | undefined;
 
@@ -53,6 +64,10 @@ export class BuiltinProbes {
 
   get gpu(): GpuProbe | undefined {
     return this.#gpu;
+  }
+
+  get rdma(): RdmaProbe | undefined {
+    return this.#rdma;
   }
 
   make(name: BuiltinProbe): Probe {
@@ -83,6 +98,12 @@ export class BuiltinProbes {
       case 'gpu-trace':
         this.#gpuTrace = new GpuTraceProbe(context);
         return this.#gpuTrace;
+      case 'rdma':
+        this.#rdma = new RdmaProbe(context);
+        return this.#rdma;
+      case 'rdma-trace':
+        this.#rdmaTrace = new RdmaTraceProbe(context);
+        return this.#rdmaTrace;
       case 'kmsg':
         this.#kmsg = new KmsgProbe(context, { fsOf: (block) => this.#mountedOn(block) });
         return this.#kmsg;
@@ -91,17 +112,19 @@ export class BuiltinProbes {
 
   /** Looks now: what the rings and the kernel log hold, and (`full`) every GPU, socket in trouble, device and thread. */
   async look(full: boolean): Promise<void> {
-    // First, since the others are done at once: what they say must not be older than what the GPUs say.
-    if (this.#gpu !== undefined) await within(this.#gpu.pass(full), GPU_LOOK_MS);
+    // First, since the others are done at once: what they say must not be older than what the devices say.
+    await within(Promise.all([this.#gpu?.pass(full), this.#rdma?.ports.pass(full)]), DEVICE_LOOK_MS);
     this.#context.poller.drainAll();
     this.#kmsg?.pass();
     if (full) this.#tcp?.pass();
     this.#block?.pass(full);
     this.#filesystem?.pass(full);
     this.#host?.pass(full);
+    this.#rdma?.pass(full);
     this.#waits?.pass(full);
     // After the waits: it speaks of threads that they have seen.
     this.#gpuTrace?.pass(full);
+    this.#rdmaTrace?.pass(full);
   }
 
   /** Who uses what is in trouble: looked up when it is, and not before. */
@@ -110,6 +133,7 @@ export class BuiltinProbes {
     if ((event.type === 'storage.device' || event.type === 'storage.mount') && event.attrs.gone === true)
       this.#kmsg?.forget(event.entity);
     this.#gpuTrace?.heed(event);
+    this.#rdmaTrace?.heed(event);
     if (!TROUBLE.has(event.type)) return;
     this.#filesystem?.trouble(event.entity);
     // An array whose member failed has users of its own.

@@ -20,12 +20,13 @@ export const BUILTIN_PROBES = [
   'tcp',
   'waits',
   'host',
+  'rdma',
   'gpu',
   'kmsg',
 ] as const;
 /** Those that put something into the workload's own path: off unless they are asked for. */
-const ASKED_FOR = ['gpu-trace'] as const;
-/** The first hears what the others find when they start. */
+const ASKED_FOR = ['gpu-trace', 'rdma-trace'] as const;
+/** The first hear what the others find when they start. */
 const ALL_PROBES = [...ASKED_FOR, ...BUILTIN_PROBES] as const;
 export type BuiltinProbe = (typeof ALL_PROBES)[number];
 
@@ -71,6 +72,7 @@ const SETTINGS = {
   probe: 'a program that prints events as JSON lines, run without a shell; may be given again',
   record: 'write every event to this new file, for xctl why --replay',
   'gpu-trace': 'look at NCCL and CUDA calls too, by uprobes (docs/gpu-trace.md)',
+  'rdma-trace': 'look at what is posted to queue pairs too, by uprobes (docs/rdma.md)',
   'log-level': `${LOG_LEVELS.join(', ')} (default info)`,
 } as const;
 type Setting = keyof typeof SETTINGS;
@@ -129,7 +131,10 @@ function configOf(flags: ReadonlyMap<string, unknown>, file: ReadonlyMap<Setting
     ...(port !== undefined && { metrics: { port: portOf(port), ...(address !== undefined && { address }) } }),
     ...(rules !== undefined && { rules: resolve(rules) }),
     ...(nvml !== undefined && { nvml }),
-    probes: withAskedFor(probesOf(given('probes')), given('gpu-trace')),
+    probes: ASKED_FOR.reduce<readonly BuiltinProbe[]>(
+      (probes, name) => withAskedFor(probes, name, given(name)),
+      probesOf(given('probes')),
+    ),
     subprocesses: commandsOf(given('probe')),
     ...(record !== undefined && { record: resolve(record) }),
     logLevel: levelOf(text('log-level') ?? 'info'),
@@ -174,10 +179,10 @@ function flagParser(argv: readonly string[]) {
   );
 }
 
-const SWITCH_WITH_VALUE = /^--gpu-trace=/;
+const SWITCH_WITH_VALUE = /^--(?:gpu|rdma)-trace=/;
 
 function isSwitch(name: string): boolean {
-  return name === 'gpu-trace';
+  return ASKED_FOR.some((known) => known === name);
 }
 
 function parseFlags(parser: ReturnType<typeof flagParser>): ReadonlyMap<string, unknown> {
@@ -251,11 +256,15 @@ function probesOf(given: Given | undefined): readonly BuiltinProbe[] {
 }
 
 /** `--gpu-trace` adds the probe of that name, `gpu-trace: false` in a file takes nothing away. */
-function withAskedFor(probes: readonly BuiltinProbe[], given: Given | undefined): readonly BuiltinProbe[] {
+function withAskedFor(
+  probes: readonly BuiltinProbe[],
+  name: BuiltinProbe,
+  given: Given | undefined,
+): readonly BuiltinProbe[] {
   if (given === undefined || given.value === false) return probes;
   if (given.value !== true)
     throw new UsageError(`${given.where} is on or off; write it alone, or true or false in a file`);
-  return ALL_PROBES.filter((probe) => probe === 'gpu-trace' || probes.includes(probe));
+  return ALL_PROBES.filter((probe) => probe === name || probes.includes(probe));
 }
 
 function commandsOf(given: Given | undefined): readonly (readonly string[])[] {

@@ -5,8 +5,9 @@ import type { StateGraph } from '../graph/state-graph.js';
 import type { Kernel } from '../kernel/kernel.js';
 import type { Poller } from '../kernel/poller.js';
 import { programRunStats, type RunTimeMeter } from '../kernel/prog-stats.js';
-import type { Loss, MetricSources, ProgramRuns } from '../metrics/sources.js';
+import type { Loss, MetricSources, ProgramRuns, RdmaTotals } from '../metrics/sources.js';
 import type { GpuProbe } from '../probes/gpu.js';
+import type { RdmaPorts } from '../probes/rdma-ports.js';
 import type { SubprocessProbe } from '../probes/subprocess.js';
 import type { EventHub } from './event-hub.js';
 import type { ProbeSet } from './probe-set.js';
@@ -26,6 +27,7 @@ export interface MetricParts {
   readonly recording: boolean;
   readonly api: ApiServer;
   readonly gpu: () => GpuProbe | undefined;
+  readonly rdmaPorts: () => RdmaPorts | undefined;
 }
 
 export function metricSources(parts: MetricParts): MetricSources {
@@ -50,6 +52,7 @@ export function metricSources(parts: MetricParts): MetricSources {
         spentSeconds: spentMs / 1_000,
       })),
     xids: () => parts.graph.xids.counts(),
+    rdma: () => rdmaTotals(parts.rdmaPorts()),
     drainSeconds: () => (parts.poller()?.spentMs ?? 0) / 1_000,
   };
 }
@@ -81,6 +84,11 @@ function programs(parts: MetricParts): readonly ProgramRuns[] {
     runTimeSeconds,
     runs,
   }));
+}
+
+function rdmaTotals(ports: RdmaPorts | undefined): RdmaTotals {
+  if (ports === undefined) return { ports: [], looks: 0, spentSeconds: 0 };
+  return { ports: ports.totals(), looks: ports.stats.looks, spentSeconds: ports.stats.spentMs / 1_000 };
 }
 
 function recordingTotals(parts: MetricParts) {

@@ -115,6 +115,25 @@ function attrsOf(node: GraphNode): Attrs {
         memoryBytes: node.use?.attrs.usedBytes ?? null,
         xid: node.xids.at(-1)?.code ?? null,
       };
+    case 'rdma-port':
+      return {
+        state: node.down?.state ?? node.port?.attrs.state ?? null,
+        netdev: node.port?.attrs.netdev ?? null,
+        driver: node.port?.attrs.driver ?? null,
+        rateGbps: node.port?.attrs.rateGbps ?? null,
+        falls: node.falls.length,
+      };
+    case 'qp': {
+      const { attrs, run, failure, gone } = node.life;
+      return {
+        state: gone === undefined ? (attrs.state ?? null) : 'DESTROYED',
+        type: attrs.type ?? null,
+        remote: attrs.remote ?? null,
+        remoteQpn: attrs.remoteQpn ?? null,
+        retries: run?.retries ?? 0,
+        failed: failure === undefined ? null : (failure.status ?? 'ERR'),
+      };
+    }
     case 'communicator':
       return { ranks: node.nranks ?? null, here: node.members.size, counted: node.counted };
     default:

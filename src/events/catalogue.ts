@@ -31,6 +31,7 @@ import type {
 import { GPU } from './catalogue-gpu.js';
 import { NCCL } from './catalogue-nccl.js';
 import { HOST } from './catalogue-host.js';
+import { RDMA } from './catalogue-rdma.js';
 import { holder, STORAGE } from './catalogue-storage.js';
 import { XID } from './catalogue-xid.js';
 
@@ -189,6 +190,7 @@ const ATTRS: { readonly [T in EventType]: Guard<EventCatalogue[T]> } = {
   ...XID,
   ...GPU,
   ...NCCL,
+  ...RDMA,
 
   custom: isRecord,
 };

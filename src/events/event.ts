@@ -24,6 +24,17 @@ import type {
 } from './host.js';
 import type { CommAttrs, EnqueueAttrs, GpuWaitAttrs } from './nccl.js';
 import type {
+  RdmaAsyncAttrs,
+  RdmaCmAttrs,
+  RdmaCompletionAttrs,
+  RdmaCountersAttrs,
+  RdmaMemoryAttrs,
+  RdmaPortAttrs,
+  RdmaPostsAttrs,
+  RdmaQpAttrs,
+  RdmaRetryAttrs,
+} from './rdma.js';
+import type {
   BlockDeviceAttrs,
   BlockUseAttrs,
   MountAttrs,
@@ -317,6 +328,19 @@ export interface EventCatalogue {
   /** What a process has enqueued on it, when that has changed. value: collectives */
   'nccl.enqueue': EnqueueAttrs;
 
+  /** A port was found, has changed, or is gone; entity `rdma:mlx5_0/1`. value: Gbit/s, 0 where unknown */
+  'rdma.port': RdmaPortAttrs;
+  /** When a counter that tells of trouble has grown, and when asked for. value: the sum of those that tell of trouble */
+  'rdma.counters': RdmaCountersAttrs;
+  /** A queue pair was made, has changed state or is gone; entity `qp:mlx5_0/291`. value 0 */
+  'rdma.qp': RdmaQpAttrs;
+  'rdma.retry': RdmaRetryAttrs;
+  'rdma.completion': RdmaCompletionAttrs;
+  'rdma.async': RdmaAsyncAttrs;
+  'rdma.cm': RdmaCmAttrs;
+  'rdma.memory': RdmaMemoryAttrs;
+  'rdma.posts': RdmaPostsAttrs;
+
   /** From a JSONL probe: any type of the eight families that this table does not name. */
   custom: Readonly<Record<string, unknown>>;
 }
@@ -348,6 +372,7 @@ export const PROBE_NAMES = [
   'waits',
   'host',
   'rdma',
+  'rdma-trace',
   'gpu',
   'gpu-trace',
   'kmsg',

@@ -81,6 +81,16 @@ export function unknownCommId(pid: number, handle: string): string {
   return `comm:${pid}/${handle}`;
 }
 
+/** A port of an RDMA device, as the kernel names the device: `rdma:mlx5_0/1`. */
+export function rdmaPortId(device: string, port: number): string {
+  return `rdma:${device}/${port}`;
+}
+
+/** A queue pair: numbers are unique within a device only. */
+export function qpId(device: string, qpn: number): string {
+  return `qp:${device}/${qpn}`;
+}
+
 /** What is wrong with a thing, as a node of its own: `error:latency/block:nvme0n1`. */
 export function errorId(what: string, of: string): string {
   return `error:${what}/${of}`;

@@ -40,6 +40,8 @@ export interface UprobeTarget {
   readonly atReturn: boolean;
   /** What the program learns of where it was attached; 0: nothing, which needs no Linux 5.15. */
   readonly cookie: number;
+  /** In this process only, and not even a trap in all others. */
+  readonly pid?: number;
 }
 
 const ALL_PROCESSES = -1;
@@ -262,16 +264,11 @@ export class Libbpf {
    */
   async attachUprobeAsync(program: ProgramHandle, target: UprobeTarget): Promise<LinkHandle> {
     const path = Pinned.string(target.path);
-    const link = await this.#attachUprobe.callAsync(
-      program,
-      ALL_PROCESSES,
-      path,
-      target.offset,
-      uprobeOptions(target),
-    );
+    const pid = target.pid ?? ALL_PROCESSES;
+    const link = await this.#attachUprobe.callAsync(program, pid, path, target.offset, uprobeOptions(target));
     if (link !== 0) return link as LinkHandle;
     // errno stayed on that thread. It came back once and so will again, with the same answer most likely.
-    const again = this.#attachUprobe.call(program, ALL_PROCESSES, path, target.offset, uprobeOptions(target));
+    const again = this.#attachUprobe.call(program, pid, path, target.offset, uprobeOptions(target));
     if (again === 0) throw bpfError('bpf_program__attach_uprobe_opts', errno());
     return again as LinkHandle;
   }

@@ -20,6 +20,8 @@ export interface UprobePlaces {
   readonly offsets: readonly number[];
   readonly atReturn: boolean;
   readonly cookie: number;
+  /** In this process only, and not even a trap in all others. */
+  readonly pid?: number;
 }
 
 const syscall = Library.open(undefined).bind('syscall', 'i64', ['u64', 'u64', 'ptr', 'u64']);
@@ -46,6 +48,7 @@ export async function linkUprobes(programFd: number, places: UprobePlaces): Prom
   attr.writeAddress(40, cookies.address);
   attr.view.setUint32(48, places.offsets.length, true);
   attr.view.setUint32(52, places.atReturn ? BPF_F_UPROBE_MULTI_RETURN : 0, true);
+  attr.view.setUint32(56, places.pid ?? 0, true);
   let fd = await syscall.callAsync(number, BPF_LINK_CREATE, attr, ATTR_BYTES);
   // errno stayed on that thread. It came back once and so will again, with the same answer most likely.
   if (fd < 0) fd = syscall.call(number, BPF_LINK_CREATE, attr, ATTR_BYTES);

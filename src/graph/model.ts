@@ -10,6 +10,7 @@ import type {
 } from '../events/storage.js';
 import type { CommMember, CommNode, GpuWait } from './comm-node.js';
 import type { GpuAtExit, GpuNode, GpuUser, GpuXid } from './gpu-node.js';
+import type { ProcessRdma, QpLife, QpNode, RdmaPortNode } from './rdma-node.js';
 import type {
   EventCatalogue,
   EventOf,
@@ -125,6 +126,8 @@ export interface ProcessNode extends NodeBase {
   usedAtExit: readonly (FilesystemNode | BlockDeviceNode)[] | undefined;
   /** GPUs that it used when it ended, or just before. */
   gpusAtExit: readonly GpuAtExit[] | undefined;
+  /** Undefined: nothing of RDMA was heard of it but its queue pairs. */
+  rdma: ProcessRdma | undefined;
 }
 
 export interface OomKill {
@@ -202,6 +205,7 @@ export interface CgroupNode extends NodeBase {
 
 export type { CommMember, CommNode, GpuWait };
 export type { GpuAtExit, GpuNode, GpuUser, GpuXid };
+export type { QpLife, QpNode, RdmaPortNode };
 
 /** What is true of the node as a whole. */
 export interface HostState {
@@ -279,8 +283,6 @@ export type ResourceType =
   | 'device'
   | 'link'
   | 'error'
-  | 'rdma-port'
-  | 'qp'
   | 'nvswitch'
   | 'thing';
 
@@ -293,6 +295,8 @@ export type GraphNode =
   | CgroupNode
   | CommNode
   | GpuNode
+  | RdmaPortNode
+  | QpNode
   | ResourceNode;
 export type NodeType = GraphNode['type'];
 
@@ -306,8 +310,6 @@ export const RESOURCE_PREFIXES: Readonly<Record<string, ResourceType>> = {
   dev: 'device',
   net: 'link',
   error: 'error',
-  rdma: 'rdma-port',
-  qp: 'qp',
   nvswitch: 'nvswitch',
 };
 

@@ -103,6 +103,7 @@ export function ensureProcess(
     memoryFailure: undefined,
     usedAtExit: undefined,
     gpusAtExit: undefined,
+    rdma: undefined,
     firstTs: ts,
     lastTs: ts,
     out: [],

@@ -29,6 +29,10 @@ import { XidLedger } from './gpu-xids.js';
 import { applyHost, newCgroup } from './host.js';
 import { applyNccl, newComm } from './nccl.js';
 import { applyProcess } from './process.js';
+import { applyRdma } from './rdma.js';
+import { RdmaIndex } from './rdma-peers.js';
+import { newPort } from './rdma-ports.js';
+import { forgetQp, newQp } from './rdma-lives.js';
 import { applyStorage, newBlockDevice, newFilesystem } from './storage.js';
 import { applyTransport, newFlow } from './transport.js';
 import { applyHolders, applyPass, applyWait } from './waits.js';
@@ -88,6 +92,7 @@ export class StateGraph {
   /** The kernel log names a GPU by its PCI address. */
   readonly gpusByPci = new Map<string, GpuNode>();
   readonly xids = new XidLedger();
+  readonly rdma = new RdmaIndex();
   /** Time of the newest event, ms since the epoch; 0 before the first. */
   now = 0;
   /** Time of the last complete pass over the threads. */
@@ -196,6 +201,17 @@ export class StateGraph {
       case 'wait.gpu':
         applyNccl(this, event);
         return;
+      case 'rdma.port':
+      case 'rdma.counters':
+      case 'rdma.qp':
+      case 'rdma.retry':
+      case 'rdma.completion':
+      case 'rdma.async':
+      case 'rdma.cm':
+      case 'rdma.memory':
+      case 'rdma.posts':
+        applyRdma(this, event);
+        return;
       case 'custom':
         return;
       default:
@@ -248,6 +264,8 @@ export class StateGraph {
     if (id.startsWith('cgroup:')) return newCgroup(this, id, ts);
     if (id.startsWith('gpu:')) return gpuNode(this, id, ts);
     if (id.startsWith('comm:')) return newComm(this, id, ts);
+    if (id.startsWith('rdma:')) return newPort(this, id, ts);
+    if (id.startsWith('qp:')) return newQp(this, id, ts);
     if (id.startsWith('pid:')) return undefined;
     return this.resource(id, ts);
   }
@@ -260,6 +278,7 @@ export class StateGraph {
     this.nodes.set(node.id, node);
     if (node.type === 'block-device') this.blockDevices.add(node);
     if (node.type === 'gpu') this.gpus.add(node);
+    if (node.type === 'rdma-port') this.rdma.ports.add(node);
     this.nodeCounts.set(node.type, (this.nodeCounts.get(node.type) ?? 0) + 1);
     return node;
   }
@@ -286,6 +305,8 @@ export class StateGraph {
     }
     if (node.type === 'block-device') this.blockDevices.delete(node);
     if (node.type === 'gpu') forgetGpu(this, node);
+    if (node.type === 'rdma-port') this.rdma.ports.delete(node);
+    if (node.type === 'qp') forgetQp(this, node);
     if (this.nodes.get(node.id) === node) {
       this.nodes.delete(node.id);
       this.nodeCounts.set(node.type, (this.nodeCounts.get(node.type) ?? 1) - 1);
@@ -357,6 +378,11 @@ function isOver(node: GraphNode): boolean {
       return node.goneTs !== undefined && node.in.length === 0;
     case 'gpu':
       return (node.device === undefined || node.device.attrs.gone === true) && node.in.length === 0;
+    case 'rdma-port':
+      return (node.port === undefined || node.port.attrs.state === 'GONE') && node.in.length === 0;
+    case 'qp':
+      // The kernel's own have no process that could tell that they are still there.
+      return node.life.gone !== undefined || (node.life.owner !== undefined && node.in.length === 0);
     default:
       return node.in.length === 0;
   }
@@ -372,6 +398,8 @@ export function isResource(node: GraphNode): node is ResourceNode {
     case 'cgroup':
     case 'communicator':
     case 'gpu':
+    case 'rdma-port':
+    case 'qp':
       return false;
     default:
       return true;

@@ -49,7 +49,8 @@ export function applyWait(graph: StateGraph, event: ThreadWait): void {
 /** Who has an object open: replaces what was known. O(degree of the object). */
 export function applyHolders(graph: StateGraph, event: EventOf<'wait.holders'>): void {
   const node = graph.node(event.entity, event.ts);
-  if (node === undefined) return;
+  // Only a recording that somebody made up says that a process is held.
+  if (node === undefined || node.type === 'process') return;
   const fact = factOf(event);
   node.lastTs = event.ts;
   if (isResource(node)) {

@@ -1,7 +1,7 @@
 // Generated from the BTF of bpf/xctl_events.h by scripts/gen-abi.mjs (make abi). Do not edit.
 // 64-bit values are numbers: exact up to 2^53, rounded to the nearest beyond.
 import type { AbiStruct } from './abi-read.js';
-import { readBytes, readText, readUint32s, readWords } from './abi-read.js';
+import { readBytes, readText, readUint32s, readUint64s, readWords } from './abi-read.js';
 
 export const XCTL_ABI_VERSION = 1;
 export const XCTL_COMM_LEN = 16;
@@ -20,6 +20,17 @@ export const XCTL_LATENCY_SLOTS = 108;
 export const XCTL_FAST_WEIGHT = 8;
 export const XCTL_LATENCY_OPS = 2;
 export const XCTL_SPLITS_UNKNOWN = 4294967295;
+export const XCTL_RDMA_NAME_LEN = 64;
+export const XCTL_QF_STATE = 1;
+export const XCTL_QF_LOCAL = 2;
+export const XCTL_QF_REMOTE_GID = 4;
+export const XCTL_QF_REMOTE_LID = 8;
+export const XCTL_QF_REMOTE_QPN = 16;
+export const XCTL_QF_TIMEOUT = 32;
+export const XCTL_QF_RETRY_CNT = 64;
+export const XCTL_QF_RNR_RETRY = 128;
+export const XCTL_QF_EXITING = 256;
+export const XCTL_VERBS_QPS = 4;
 
 /** `enum xctl_kind`. */
 export const XctlKind = {
@@ -51,6 +62,12 @@ export const XctlKind = {
   MEMORY_USE: 66,
   FILE_USER: 80,
   NCCL_COMM: 96,
+  RDMA_QP: 112,
+  RDMA_RETRY: 113,
+  RDMA_COMPLETION: 114,
+  RDMA_ASYNC: 115,
+  RDMA_CM: 116,
+  VERBS_FILE: 128,
 } as const;
 /** Value of `enum xctl_kind` → its name in lower case. */
 export const XctlKindNames: Readonly<Record<number, string>> = {
@@ -82,6 +99,12 @@ export const XctlKindNames: Readonly<Record<number, string>> = {
   66: 'memory_use',
   80: 'file_user',
   96: 'nccl_comm',
+  112: 'rdma_qp',
+  113: 'rdma_retry',
+  114: 'rdma_completion',
+  115: 'rdma_async',
+  116: 'rdma_cm',
+  128: 'verbs_file',
 };
 
 /** `enum xctl_owner_how`. */
@@ -265,6 +288,34 @@ export const XctlGpuClassNames: Readonly<Record<number, string>> = {
   4: 'class_max',
 };
 
+/** `enum xctl_qp_change`. */
+export const XctlQpChange = {
+  SEEN: 1,
+  CREATE: 2,
+  MODIFY: 3,
+  DESTROY: 4,
+  ERROR: 5,
+} as const;
+/** Value of `enum xctl_qp_change` → its name in lower case. */
+export const XctlQpChangeNames: Readonly<Record<number, string>> = {
+  1: 'seen',
+  2: 'create',
+  3: 'modify',
+  4: 'destroy',
+  5: 'error',
+};
+
+/** `enum xctl_verbs_class`. */
+export const XctlVerbsClass = {
+  POST: 0,
+  CLASS_MAX: 1,
+} as const;
+/** Value of `enum xctl_verbs_class` → its name in lower case. */
+export const XctlVerbsClassNames: Readonly<Record<number, string>> = {
+  0: 'post',
+  1: 'class_max',
+};
+
 /** `enum xctl_lost_reason`. */
 export const XctlLostReason = {
   EVENTS_FULL: 0,
@@ -274,7 +325,8 @@ export const XctlLostReason = {
   SEQ_FULL: 4,
   WANTED_FULL: 5,
   TABLE_FULL: 6,
-  MAX: 7,
+  RETURN: 7,
+  MAX: 8,
 } as const;
 /** Value of `enum xctl_lost_reason` → its name in lower case. */
 export const XctlLostReasonNames: Readonly<Record<number, string>> = {
@@ -285,7 +337,8 @@ export const XctlLostReasonNames: Readonly<Record<number, string>> = {
   4: 'seq_full',
   5: 'wanted_full',
   6: 'table_full',
-  7: 'max',
+  7: 'return',
+  8: 'max',
 };
 
 /** `struct xctl_hdr`, 16 bytes. */
@@ -1602,6 +1655,518 @@ const XctlGpuWaitFields: AbiStruct = {
   ],
 };
 
+/** `struct xctl_rdma_id`, 104 bytes. */
+export interface XctlRdmaId {
+  readonly startNs: number;
+  readonly dev: number;
+  readonly qpn: number;
+  readonly port: number;
+  readonly netns: number;
+  readonly comm: string;
+  readonly device: string;
+}
+/** Byte offsets in `struct xctl_rdma_id`. */
+export const XctlRdmaIdLayout = {
+  sizeBytes: 104,
+  startNs: 0,
+  dev: 8,
+  qpn: 12,
+  port: 16,
+  netns: 20,
+  comm: 24,
+  device: 40,
+} as const;
+/** Decodes the record at byte `at` of `view`. */
+export function decodeXctlRdmaId(view: DataView, at: number): XctlRdmaId {
+  return {
+    startNs: view.getUint32(at, true) + view.getUint32(at + 4, true) * 0x1_0000_0000,
+    dev: view.getUint32(at + 8, true),
+    qpn: view.getUint32(at + 12, true),
+    port: view.getUint32(at + 16, true),
+    netns: view.getUint32(at + 20, true),
+    comm: readText(view, at + 24, 16),
+    device: readText(view, at + 40, 64),
+  };
+}
+const XctlRdmaIdFields: AbiStruct = {
+  sizeBytes: 104,
+  fields: [
+    { name: 'startNs', offset: 0, code: 'u64' },
+    { name: 'dev', offset: 8, code: 'u32' },
+    { name: 'qpn', offset: 12, code: 'u32' },
+    { name: 'port', offset: 16, code: 'u32' },
+    { name: 'netns', offset: 20, code: 'u32' },
+    { name: 'comm', offset: 24, code: 'text', length: 16 },
+    { name: 'device', offset: 40, code: 'text', length: 64 },
+  ],
+};
+
+/** `struct xctl_rdma_qp`, 176 bytes. */
+export interface XctlRdmaQp {
+  readonly hdr: XctlHdr;
+  readonly id: XctlRdmaId;
+  readonly localGid: Uint8Array;
+  readonly remoteGid: Uint8Array;
+  readonly remoteQpn: number;
+  readonly err: number;
+  readonly flags: number;
+  readonly remoteLid: number;
+  readonly change: number;
+  readonly type: number;
+  readonly state: number;
+  readonly timeout: number;
+  readonly retryCnt: number;
+  readonly rnrRetry: number;
+}
+/** Byte offsets in `struct xctl_rdma_qp`. */
+export const XctlRdmaQpLayout = {
+  sizeBytes: 176,
+  hdr: 0,
+  id: 16,
+  localGid: 120,
+  remoteGid: 136,
+  remoteQpn: 152,
+  err: 156,
+  flags: 160,
+  remoteLid: 164,
+  change: 166,
+  type: 167,
+  state: 168,
+  timeout: 169,
+  retryCnt: 170,
+  rnrRetry: 171,
+} as const;
+/** Decodes the record at byte `at` of `view`. */
+export function decodeXctlRdmaQp(view: DataView, at: number): XctlRdmaQp {
+  return {
+    hdr: decodeXctlHdr(view, at),
+    id: decodeXctlRdmaId(view, at + 16),
+    localGid: readBytes(view, at + 120, 16),
+    remoteGid: readBytes(view, at + 136, 16),
+    remoteQpn: view.getUint32(at + 152, true),
+    err: view.getInt32(at + 156, true),
+    flags: view.getUint32(at + 160, true),
+    remoteLid: view.getUint16(at + 164, true),
+    change: view.getUint8(at + 166),
+    type: view.getUint8(at + 167),
+    state: view.getUint8(at + 168),
+    timeout: view.getUint8(at + 169),
+    retryCnt: view.getUint8(at + 170),
+    rnrRetry: view.getUint8(at + 171),
+  };
+}
+const XctlRdmaQpFields: AbiStruct = {
+  sizeBytes: 176,
+  fields: [
+    { name: 'hdr', offset: 0, code: 'struct', struct: 'XctlHdr' },
+    { name: 'id', offset: 16, code: 'struct', struct: 'XctlRdmaId' },
+    { name: 'localGid', offset: 120, code: 'bytes', length: 16 },
+    { name: 'remoteGid', offset: 136, code: 'bytes', length: 16 },
+    { name: 'remoteQpn', offset: 152, code: 'u32' },
+    { name: 'err', offset: 156, code: 's32' },
+    { name: 'flags', offset: 160, code: 'u32' },
+    { name: 'remoteLid', offset: 164, code: 'u16' },
+    { name: 'change', offset: 166, code: 'u8' },
+    { name: 'type', offset: 167, code: 'u8' },
+    { name: 'state', offset: 168, code: 'u8' },
+    { name: 'timeout', offset: 169, code: 'u8' },
+    { name: 'retryCnt', offset: 170, code: 'u8' },
+    { name: 'rnrRetry', offset: 171, code: 'u8' },
+  ],
+};
+
+/** `struct xctl_rdma_retry`, 160 bytes. */
+export interface XctlRdmaRetry {
+  readonly hdr: XctlHdr;
+  readonly id: XctlRdmaId;
+  readonly sinceNs: number;
+  readonly totalRetries: number;
+  readonly totalRnr: number;
+  readonly retries: number;
+  readonly timeouts: number;
+  readonly rnr: number;
+  readonly retriesLeft: number;
+}
+/** Byte offsets in `struct xctl_rdma_retry`. */
+export const XctlRdmaRetryLayout = {
+  sizeBytes: 160,
+  hdr: 0,
+  id: 16,
+  sinceNs: 120,
+  totalRetries: 128,
+  totalRnr: 136,
+  retries: 144,
+  timeouts: 148,
+  rnr: 152,
+  retriesLeft: 156,
+} as const;
+/** Decodes the record at byte `at` of `view`. */
+export function decodeXctlRdmaRetry(view: DataView, at: number): XctlRdmaRetry {
+  return {
+    hdr: decodeXctlHdr(view, at),
+    id: decodeXctlRdmaId(view, at + 16),
+    sinceNs: view.getUint32(at + 120, true) + view.getUint32(at + 120 + 4, true) * 0x1_0000_0000,
+    totalRetries: view.getUint32(at + 128, true) + view.getUint32(at + 128 + 4, true) * 0x1_0000_0000,
+    totalRnr: view.getUint32(at + 136, true) + view.getUint32(at + 136 + 4, true) * 0x1_0000_0000,
+    retries: view.getUint32(at + 144, true),
+    timeouts: view.getUint32(at + 148, true),
+    rnr: view.getUint32(at + 152, true),
+    retriesLeft: view.getUint32(at + 156, true),
+  };
+}
+const XctlRdmaRetryFields: AbiStruct = {
+  sizeBytes: 160,
+  fields: [
+    { name: 'hdr', offset: 0, code: 'struct', struct: 'XctlHdr' },
+    { name: 'id', offset: 16, code: 'struct', struct: 'XctlRdmaId' },
+    { name: 'sinceNs', offset: 120, code: 'u64' },
+    { name: 'totalRetries', offset: 128, code: 'u64' },
+    { name: 'totalRnr', offset: 136, code: 'u64' },
+    { name: 'retries', offset: 144, code: 'u32' },
+    { name: 'timeouts', offset: 148, code: 'u32' },
+    { name: 'rnr', offset: 152, code: 'u32' },
+    { name: 'retriesLeft', offset: 156, code: 'u32' },
+  ],
+};
+
+/** `struct xctl_rdma_completion`, 128 bytes. */
+export interface XctlRdmaCompletion {
+  readonly hdr: XctlHdr;
+  readonly id: XctlRdmaId;
+  readonly status: number;
+  readonly vendorErr: number;
+}
+/** Byte offsets in `struct xctl_rdma_completion`. */
+export const XctlRdmaCompletionLayout = {
+  sizeBytes: 128,
+  hdr: 0,
+  id: 16,
+  status: 120,
+  vendorErr: 124,
+} as const;
+/** Decodes the record at byte `at` of `view`. */
+export function decodeXctlRdmaCompletion(view: DataView, at: number): XctlRdmaCompletion {
+  return {
+    hdr: decodeXctlHdr(view, at),
+    id: decodeXctlRdmaId(view, at + 16),
+    status: view.getUint32(at + 120, true),
+    vendorErr: view.getUint32(at + 124, true),
+  };
+}
+const XctlRdmaCompletionFields: AbiStruct = {
+  sizeBytes: 128,
+  fields: [
+    { name: 'hdr', offset: 0, code: 'struct', struct: 'XctlHdr' },
+    { name: 'id', offset: 16, code: 'struct', struct: 'XctlRdmaId' },
+    { name: 'status', offset: 120, code: 'u32' },
+    { name: 'vendorErr', offset: 124, code: 'u32' },
+  ],
+};
+
+/** `struct xctl_rdma_async`, 128 bytes. */
+export interface XctlRdmaAsync {
+  readonly hdr: XctlHdr;
+  readonly id: XctlRdmaId;
+  readonly event: number;
+}
+/** Byte offsets in `struct xctl_rdma_async`. */
+export const XctlRdmaAsyncLayout = {
+  sizeBytes: 128,
+  hdr: 0,
+  id: 16,
+  event: 120,
+} as const;
+/** Decodes the record at byte `at` of `view`. */
+export function decodeXctlRdmaAsync(view: DataView, at: number): XctlRdmaAsync {
+  return {
+    hdr: decodeXctlHdr(view, at),
+    id: decodeXctlRdmaId(view, at + 16),
+    event: view.getUint32(at + 120, true),
+  };
+}
+const XctlRdmaAsyncFields: AbiStruct = {
+  sizeBytes: 128,
+  fields: [
+    { name: 'hdr', offset: 0, code: 'struct', struct: 'XctlHdr' },
+    { name: 'id', offset: 16, code: 'struct', struct: 'XctlRdmaId' },
+    { name: 'event', offset: 120, code: 'u32' },
+  ],
+};
+
+/** `struct xctl_rdma_cm`, 168 bytes. */
+export interface XctlRdmaCm {
+  readonly hdr: XctlHdr;
+  readonly id: XctlRdmaId;
+  readonly laddr: Uint8Array;
+  readonly raddr: Uint8Array;
+  readonly event: number;
+  readonly status: number;
+  readonly family: number;
+  readonly lport: number;
+  readonly rport: number;
+}
+/** Byte offsets in `struct xctl_rdma_cm`. */
+export const XctlRdmaCmLayout = {
+  sizeBytes: 168,
+  hdr: 0,
+  id: 16,
+  laddr: 120,
+  raddr: 136,
+  event: 152,
+  status: 156,
+  family: 160,
+  lport: 162,
+  rport: 164,
+} as const;
+/** Decodes the record at byte `at` of `view`. */
+export function decodeXctlRdmaCm(view: DataView, at: number): XctlRdmaCm {
+  return {
+    hdr: decodeXctlHdr(view, at),
+    id: decodeXctlRdmaId(view, at + 16),
+    laddr: readBytes(view, at + 120, 16),
+    raddr: readBytes(view, at + 136, 16),
+    event: view.getUint32(at + 152, true),
+    status: view.getInt32(at + 156, true),
+    family: view.getUint16(at + 160, true),
+    lport: view.getUint16(at + 162, true),
+    rport: view.getUint16(at + 164, true),
+  };
+}
+const XctlRdmaCmFields: AbiStruct = {
+  sizeBytes: 168,
+  fields: [
+    { name: 'hdr', offset: 0, code: 'struct', struct: 'XctlHdr' },
+    { name: 'id', offset: 16, code: 'struct', struct: 'XctlRdmaId' },
+    { name: 'laddr', offset: 120, code: 'bytes', length: 16 },
+    { name: 'raddr', offset: 136, code: 'bytes', length: 16 },
+    { name: 'event', offset: 152, code: 'u32' },
+    { name: 'status', offset: 156, code: 's32' },
+    { name: 'family', offset: 160, code: 'u16' },
+    { name: 'lport', offset: 162, code: 'u16' },
+    { name: 'rport', offset: 164, code: 'u16' },
+  ],
+};
+
+/** `struct xctl_rdma_memory_key`, 16 bytes. */
+export interface XctlRdmaMemoryKey {
+  readonly startNs: number;
+  readonly pid: number;
+}
+/** Byte offsets in `struct xctl_rdma_memory_key`. */
+export const XctlRdmaMemoryKeyLayout = {
+  sizeBytes: 16,
+  startNs: 0,
+  pid: 8,
+} as const;
+/** Decodes the record at byte `at` of `view`. */
+export function decodeXctlRdmaMemoryKey(view: DataView, at: number): XctlRdmaMemoryKey {
+  return {
+    startNs: view.getUint32(at, true) + view.getUint32(at + 4, true) * 0x1_0000_0000,
+    pid: view.getUint32(at + 8, true),
+  };
+}
+const XctlRdmaMemoryKeyFields: AbiStruct = {
+  sizeBytes: 16,
+  fields: [
+    { name: 'startNs', offset: 0, code: 'u64' },
+    { name: 'pid', offset: 8, code: 'u32' },
+  ],
+};
+
+/** `struct xctl_rdma_memory`, 16 bytes. */
+export interface XctlRdmaMemory {
+  readonly bytes: number;
+  readonly regions: number;
+}
+/** Byte offsets in `struct xctl_rdma_memory`. */
+export const XctlRdmaMemoryLayout = {
+  sizeBytes: 16,
+  bytes: 0,
+  regions: 8,
+} as const;
+/** Decodes the record at byte `at` of `view`. */
+export function decodeXctlRdmaMemory(view: DataView, at: number): XctlRdmaMemory {
+  return {
+    bytes: view.getUint32(at, true) + view.getUint32(at + 4, true) * 0x1_0000_0000,
+    regions: view.getUint32(at + 8, true) + view.getUint32(at + 8 + 4, true) * 0x1_0000_0000,
+  };
+}
+const XctlRdmaMemoryFields: AbiStruct = {
+  sizeBytes: 16,
+  fields: [
+    { name: 'bytes', offset: 0, code: 'u64' },
+    { name: 'regions', offset: 8, code: 'u64' },
+  ],
+};
+
+/** `struct xctl_rxe_device`, 24 bytes. */
+export interface XctlRxeDevice {
+  readonly counter: number;
+  readonly first: number;
+  readonly told: number;
+}
+/** Byte offsets in `struct xctl_rxe_device`. */
+export const XctlRxeDeviceLayout = {
+  sizeBytes: 24,
+  counter: 0,
+  first: 8,
+  told: 16,
+} as const;
+/** Decodes the record at byte `at` of `view`. */
+export function decodeXctlRxeDevice(view: DataView, at: number): XctlRxeDevice {
+  return {
+    counter: view.getUint32(at, true) + view.getUint32(at + 4, true) * 0x1_0000_0000,
+    first: view.getUint32(at + 8, true) + view.getUint32(at + 8 + 4, true) * 0x1_0000_0000,
+    told: view.getUint32(at + 16, true) + view.getUint32(at + 16 + 4, true) * 0x1_0000_0000,
+  };
+}
+const XctlRxeDeviceFields: AbiStruct = {
+  sizeBytes: 24,
+  fields: [
+    { name: 'counter', offset: 0, code: 'u64' },
+    { name: 'first', offset: 8, code: 'u64' },
+    { name: 'told', offset: 16, code: 'u64' },
+  ],
+};
+
+/** `struct xctl_verbs_file`, 152 bytes. */
+export interface XctlVerbsFile {
+  readonly hdr: XctlHdr;
+  readonly startNs: number;
+  readonly handles: readonly number[];
+  readonly qpns: readonly number[];
+  readonly fd: number;
+  readonly qps: number;
+  readonly driver: number;
+  readonly device: string;
+}
+/** Byte offsets in `struct xctl_verbs_file`. */
+export const XctlVerbsFileLayout = {
+  sizeBytes: 152,
+  hdr: 0,
+  startNs: 16,
+  handles: 24,
+  qpns: 56,
+  fd: 72,
+  qps: 76,
+  driver: 80,
+  device: 88,
+} as const;
+/** Decodes the record at byte `at` of `view`. */
+export function decodeXctlVerbsFile(view: DataView, at: number): XctlVerbsFile {
+  return {
+    hdr: decodeXctlHdr(view, at),
+    startNs: view.getUint32(at + 16, true) + view.getUint32(at + 16 + 4, true) * 0x1_0000_0000,
+    handles: readUint64s(view, at + 24, 4),
+    qpns: readUint32s(view, at + 56, 4),
+    fd: view.getInt32(at + 72, true),
+    qps: view.getUint32(at + 76, true),
+    driver: view.getUint32(at + 80, true),
+    device: readText(view, at + 88, 64),
+  };
+}
+const XctlVerbsFileFields: AbiStruct = {
+  sizeBytes: 152,
+  fields: [
+    { name: 'hdr', offset: 0, code: 'struct', struct: 'XctlHdr' },
+    { name: 'startNs', offset: 16, code: 'u64' },
+    { name: 'handles', offset: 24, code: 'u64s', length: 4 },
+    { name: 'qpns', offset: 56, code: 'u32s', length: 4 },
+    { name: 'fd', offset: 72, code: 's32' },
+    { name: 'qps', offset: 76, code: 'u32' },
+    { name: 'driver', offset: 80, code: 'u32' },
+    { name: 'device', offset: 88, code: 'text', length: 64 },
+  ],
+};
+
+/** `struct xctl_posts_key`, 24 bytes. */
+export interface XctlPostsKey {
+  readonly startNs: number;
+  readonly qp: number;
+  readonly pid: number;
+}
+/** Byte offsets in `struct xctl_posts_key`. */
+export const XctlPostsKeyLayout = {
+  sizeBytes: 24,
+  startNs: 0,
+  qp: 8,
+  pid: 16,
+} as const;
+/** Decodes the record at byte `at` of `view`. */
+export function decodeXctlPostsKey(view: DataView, at: number): XctlPostsKey {
+  return {
+    startNs: view.getUint32(at, true) + view.getUint32(at + 4, true) * 0x1_0000_0000,
+    qp: view.getUint32(at + 8, true) + view.getUint32(at + 8 + 4, true) * 0x1_0000_0000,
+    pid: view.getUint32(at + 16, true),
+  };
+}
+const XctlPostsKeyFields: AbiStruct = {
+  sizeBytes: 24,
+  fields: [
+    { name: 'startNs', offset: 0, code: 'u64' },
+    { name: 'qp', offset: 8, code: 'u64' },
+    { name: 'pid', offset: 16, code: 'u32' },
+  ],
+};
+
+/** `struct xctl_posts`, 120 bytes. */
+export interface XctlPosts {
+  readonly posts: number;
+  readonly bytes: number;
+  readonly cut: number;
+  readonly lastNs: number;
+  readonly source: number;
+  readonly qpn: number;
+  readonly driver: number;
+  readonly outstanding: number;
+  readonly known: number;
+  readonly device: string;
+}
+/** Byte offsets in `struct xctl_posts`. */
+export const XctlPostsLayout = {
+  sizeBytes: 120,
+  posts: 0,
+  bytes: 8,
+  cut: 16,
+  lastNs: 24,
+  source: 32,
+  qpn: 40,
+  driver: 44,
+  outstanding: 48,
+  known: 52,
+  device: 56,
+} as const;
+/** Decodes the record at byte `at` of `view`. */
+export function decodeXctlPosts(view: DataView, at: number): XctlPosts {
+  return {
+    posts: view.getUint32(at, true) + view.getUint32(at + 4, true) * 0x1_0000_0000,
+    bytes: view.getUint32(at + 8, true) + view.getUint32(at + 8 + 4, true) * 0x1_0000_0000,
+    cut: view.getUint32(at + 16, true) + view.getUint32(at + 16 + 4, true) * 0x1_0000_0000,
+    lastNs: view.getUint32(at + 24, true) + view.getUint32(at + 24 + 4, true) * 0x1_0000_0000,
+    source: view.getUint32(at + 32, true) + view.getUint32(at + 32 + 4, true) * 0x1_0000_0000,
+    qpn: view.getUint32(at + 40, true),
+    driver: view.getUint32(at + 44, true),
+    outstanding: view.getInt32(at + 48, true),
+    known: view.getUint32(at + 52, true),
+    device: readText(view, at + 56, 64),
+  };
+}
+const XctlPostsFields: AbiStruct = {
+  sizeBytes: 120,
+  fields: [
+    { name: 'posts', offset: 0, code: 'u64' },
+    { name: 'bytes', offset: 8, code: 'u64' },
+    { name: 'cut', offset: 16, code: 'u64' },
+    { name: 'lastNs', offset: 24, code: 'u64' },
+    { name: 'source', offset: 32, code: 'u64' },
+    { name: 'qpn', offset: 40, code: 'u32' },
+    { name: 'driver', offset: 44, code: 'u32' },
+    { name: 'outstanding', offset: 48, code: 's32' },
+    { name: 'known', offset: 52, code: 'u32' },
+    { name: 'device', offset: 56, code: 'text', length: 64 },
+  ],
+};
+
 /** Every struct as data, for tools that write records (tests, fuzzers). */
 export const abiStructs = {
   XctlHdr: XctlHdrFields,
@@ -1629,4 +2194,16 @@ export const abiStructs = {
   XctlNcclKey: XctlNcclKeyFields,
   XctlNcclCount: XctlNcclCountFields,
   XctlGpuWait: XctlGpuWaitFields,
+  XctlRdmaId: XctlRdmaIdFields,
+  XctlRdmaQp: XctlRdmaQpFields,
+  XctlRdmaRetry: XctlRdmaRetryFields,
+  XctlRdmaCompletion: XctlRdmaCompletionFields,
+  XctlRdmaAsync: XctlRdmaAsyncFields,
+  XctlRdmaCm: XctlRdmaCmFields,
+  XctlRdmaMemoryKey: XctlRdmaMemoryKeyFields,
+  XctlRdmaMemory: XctlRdmaMemoryFields,
+  XctlRxeDevice: XctlRxeDeviceFields,
+  XctlVerbsFile: XctlVerbsFileFields,
+  XctlPostsKey: XctlPostsKeyFields,
+  XctlPosts: XctlPostsFields,
 } as const satisfies Readonly<Record<string, AbiStruct>>;

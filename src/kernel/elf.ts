@@ -37,7 +37,10 @@ const PF_X = 1;
 const STT_FUNC = 2;
 const MACHINES: Readonly<Record<string, number>> = { x64: 62, arm64: 183 };
 
-interface Segment {
+/** A program header. */
+export interface Segment {
+  readonly type: number;
+  readonly flags: number;
   readonly offset: number;
   readonly address: number;
   readonly sizeBytes: number;
@@ -52,9 +55,8 @@ export async function functionOffsets(
   read: ReadAt,
   wanted: ReadonlySet<string>,
 ): Promise<ReadonlyMap<string, number>> {
-  const header = await exactly(read, 0, HEADER_BYTES, 'header');
-  checkHeader(header);
-  const segments = await loadSegments(read, header);
+  const header = await readHeader(read);
+  const segments = executed(await readSegments(read, header));
   const { symbols, names } = await dynamicSymbols(read, header);
   const found = new Map<string, number>();
   for (let at = 0; at + SYMBOL_BYTES <= symbols.length; at += SYMBOL_BYTES) {
@@ -69,30 +71,39 @@ export async function functionOffsets(
   return found;
 }
 
-function checkHeader(header: Buffer): void {
+/** @throws ElfError when it is no shared library of this machine */
+export async function readHeader(read: ReadAt): Promise<Buffer> {
+  const header = await exactly(read, 0, HEADER_BYTES, 'header');
   if (header.readUInt32BE(0) !== 0x7f454c46) throw new ElfError('no ELF file');
   if (header[4] !== ELFCLASS64 || header[5] !== ELFDATA2LSB || endianness() !== 'LE')
     throw new ElfError('not of 64 bits, little endian');
   const type = header.readUInt16LE(16);
   if (type !== ET_DYN && type !== ET_EXEC) throw new ElfError('no shared library');
   if (header.readUInt16LE(18) !== MACHINES[process.arch]) throw new ElfError('of another kind of machine');
+  return header;
 }
 
-async function loadSegments(read: ReadAt, header: Buffer): Promise<readonly Segment[]> {
+export async function readSegments(read: ReadAt, header: Buffer): Promise<readonly Segment[]> {
   const count = header.readUInt16LE(56);
   if (header.readUInt16LE(54) !== SEGMENT_BYTES || count > MAX_SEGMENTS)
     throw new ElfError('its program headers are not in order');
   const table = await exactly(read, u64(header, 32), count * SEGMENT_BYTES, 'program headers');
   const segments: Segment[] = [];
   for (let at = 0; at < table.length; at += SEGMENT_BYTES) {
-    if (table.readUInt32LE(at) !== PT_LOAD || (table.readUInt32LE(at + 4) & PF_X) === 0) continue;
     segments.push({
+      type: table.readUInt32LE(at),
+      flags: table.readUInt32LE(at + 4),
       offset: u64(table, at + 8),
       address: u64(table, at + 16),
       sizeBytes: u64(table, at + 32),
     });
   }
   return segments;
+}
+
+/** Those with code. */
+export function executed(segments: readonly Segment[]): readonly Segment[] {
+  return segments.filter(({ type, flags }) => type === PT_LOAD && (flags & PF_X) !== 0);
 }
 
 async function dynamicSymbols(
@@ -144,7 +155,13 @@ function u64(from: Buffer, at: number): number {
   return value;
 }
 
-async function exactly(read: ReadAt, offset: number, sizeBytes: number, what: string): Promise<Buffer> {
+/** @throws ElfError when the file ends before */
+export async function exactly(
+  read: ReadAt,
+  offset: number,
+  sizeBytes: number,
+  what: string,
+): Promise<Buffer> {
   const bytes = await read(offset, sizeBytes);
   if (bytes.length < sizeBytes) throw new ElfError(`its ${what} are cut off`);
   return bytes;

@@ -37,6 +37,7 @@ export class KernelObject implements LoadedObject {
   }
 
   map(name: string): BpfMap {
+    if (this.#stopped) throw this.#gone(`map ${name}`);
     let map = this.#maps.get(name);
     if (map === undefined) {
       const handle = this.#loaded.object.maps.get(name);
@@ -52,6 +53,8 @@ export class KernelObject implements LoadedObject {
   }
 
   programFd(slot: string): number | undefined {
+    // What libbpf has freed must not be asked.
+    if (this.#stopped) return undefined;
     const choice = this.#loaded.ladder.choices().find((c) => c.slot === slot);
     const program = choice && this.#loaded.object.programs.get(choice.candidate.program);
     return program === undefined ? undefined : this.#bpf.programFd(program);
@@ -60,7 +63,7 @@ export class KernelObject implements LoadedObject {
   async attachUprobe(slot: string, places: UprobePlaces): Promise<UprobeLink> {
     const choice = this.#loaded.ladder.choices().find((c) => c.slot === slot);
     const program = choice && this.#loaded.object.programs.get(choice.candidate.program);
-    if (program === undefined || this.#stopped) throw this.#gone(slot);
+    if (program === undefined || this.#stopped) throw this.#gone(`uprobe ${slot}`);
     const bpf = this.#bpf;
     const links: Attached[] = [];
     if (this.#loaded.uprobeMulti) {
@@ -72,7 +75,7 @@ export class KernelObject implements LoadedObject {
     // Stopped meanwhile: nobody else knows of them.
     if (this.#stopped) {
       await Promise.all(links.map((link) => link.closeAsync()));
-      throw this.#gone(slot);
+      throw this.#gone(`uprobe ${slot}`);
     }
     for (const link of links) this.#uprobes.add(link);
     const detach = async (link: Attached): Promise<void> => {
@@ -94,8 +97,8 @@ export class KernelObject implements LoadedObject {
     }
   }
 
-  #gone(slot: string): NativeError {
-    return new NativeError(`uprobe ${slot} of ${this.name}`, 'ENOENT');
+  #gone(what: string): NativeError {
+    return new NativeError(`${what} of ${this.name}`, 'ENOENT');
   }
 
   stop(): void {

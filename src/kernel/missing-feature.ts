@@ -27,6 +27,9 @@ const MAP_TYPES: ReadonlyMap<number, readonly [name: string, since: string]> = n
 
 const UNKNOWN_HELPER = /(?:unknown func |invalid func |cannot use helper )(\w+)#(\d+)/;
 const NO_HOOK = /failed to find kernel BTF type ID of '([^']+)'/;
+/** By libbpf, of a field or type that neither the kernel nor any module of it has now: `struct rxe_qp___x.req`. */
+const NO_TYPE =
+  /failed to resolve CO-RE relocation <\w+> \[\d+\] (?:struct|union|enum) (\w+?)(?:___\w+)?(?:[.:\s]|$)/;
 const NO_MAP = /^map '([^']+)': failed to create/m;
 
 /**
@@ -38,6 +41,9 @@ export function missingFeature(
   text: string,
   mapType: (map: string) => number | undefined = () => undefined,
 ): string | undefined {
+  // First: the verifier takes what libbpf puts in its place for a call of a helper that nobody knows.
+  const type = NO_TYPE.exec(text)?.[1];
+  if (type !== undefined) return `no ${type} in this kernel or its modules`;
   const helper = UNKNOWN_HELPER.exec(text);
   if (helper !== null) {
     const [name = helper[1], since] = HELPERS.get(Number(helper[2])) ?? [];

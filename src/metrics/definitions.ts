@@ -1,16 +1,7 @@
 /** Every metric of the agent's own: name, help, labels, and where the values come from. */
+import type { Definition, Labels, Series } from './definition.js';
+import { ofRdma } from './definitions-rdma.js';
 import type { GpuCosts, MetricSources, RecordingTotals, SubprocessTotals } from './sources.js';
-
-export type Labels = Readonly<Record<string, string>>;
-export type Series = Iterable<readonly [labels: Labels, value: number]>;
-
-export interface Definition {
-  /** A counter's name ends in `_total`. */
-  readonly name: `xctl_${string}`;
-  readonly help: string;
-  readonly labels: readonly string[];
-  readonly read: () => Series;
-}
 
 export function definitions(sources: MetricSources): readonly Definition[] {
   const recording = sources.recording;
@@ -18,6 +9,7 @@ export function definitions(sources: MetricSources): readonly Definition[] {
     ...ofAgent(sources),
     ...ofGraph(sources),
     ...ofGpus(sources),
+    ...ofRdma(sources),
     ...ofSubprocesses(sources),
     ...(recording === undefined ? [] : ofRecording(recording)),
   ];

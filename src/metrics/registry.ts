@@ -3,7 +3,8 @@
  * values come from fixed sets: never a pid, port, address, path or command line.
  */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
-import { type Definition, definitions } from './definitions.js';
+import type { Definition } from './definition.js';
+import { definitions } from './definitions.js';
 import type { MetricSources } from './sources.js';
 
 export interface AgentMetrics {

@@ -3,6 +3,7 @@
  * `xctl doctor`; nothing is counted twice. Totals since the agent started, unless said otherwise.
  */
 import type { EventType } from '../events/event.js';
+import type { RdmaCounter } from '../events/rdma.js';
 import type { GraphStats } from '../graph/state-graph.js';
 
 /** What was lost where. Give every reason that exists, also at 0: a series must not begin with its first loss. */
@@ -51,6 +52,23 @@ export interface XidTotal {
   readonly count: number;
 }
 
+/** Since the device was reset, as far as it tells; never goes back. */
+export interface RdmaPortTotals {
+  readonly device: string;
+  /** The device's, from 1 on. */
+  readonly port: number;
+  readonly up: boolean;
+  readonly flaps: number;
+  readonly known: ReadonlyMap<RdmaCounter, number>;
+  readonly others: readonly { readonly directory: string; readonly name: string; readonly value: number }[];
+}
+
+export interface RdmaTotals {
+  readonly ports: readonly RdmaPortTotals[];
+  readonly looks: number;
+  readonly spentSeconds: number;
+}
+
 export interface MetricSources {
   readonly build: {
     readonly version: string;
@@ -71,6 +89,7 @@ export interface MetricSources {
   gpus(): readonly GpuCosts[];
   /** Faults of GPUs, each once, whoever told of it. */
   xids(): Iterable<XidTotal>;
+  rdma(): RdmaTotals;
   /** Time spent in draining the rings, decoding and the graph. */
   drainSeconds(): number;
 }

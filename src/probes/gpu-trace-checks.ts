@@ -3,12 +3,14 @@ import type { Check } from '../util/check.js';
 import { CLASSES, type TraceBudget } from './gpu-trace-budget.js';
 import type { TracedFile, TracedFiles } from './gpu-trace-files.js';
 import type { TraceClass } from './gpu-trace-functions.js';
-import type { LibraryWatch } from './gpu-trace-watch.js';
+import type { MappedLibrary } from './gpu-trace-maps.js';
+import { percent } from './uprobe-budget.js';
+import type { MapWatch } from './uprobe-watch.js';
 
 export interface TraceParts {
   readonly failure: string | undefined;
   readonly files: TracedFiles | undefined;
-  readonly watch: LibraryWatch;
+  readonly watch: MapWatch<MappedLibrary>;
   readonly budget: TraceBudget;
   readonly communicators: number;
   readonly waiting: number;
@@ -72,7 +74,7 @@ function staticCheck({ watch }: TraceParts, files: TracedFiles): readonly Check[
   return [{ status: 'ok', name: `${NAME}/libnccl`, detail }];
 }
 
-function hungCheck({ hungAt }: LibraryWatch): readonly Check[] {
+function hungCheck({ hungAt }: MapWatch<MappedLibrary>): readonly Check[] {
   if (hungAt === undefined) return [];
   const detail = `reading the memory map of process ${hungAt} does not come back: no further libraries are found`;
   return [{ status: 'degraded', name: `${NAME}/search`, detail }];
@@ -86,8 +88,4 @@ function costCheck(budget: TraceBudget): Check {
   if (off.size === 0) return { status: 'ok', name, detail };
   const without = [...off].map((one) => WHAT[one]).join('; ');
   return { status: 'degraded', name, detail: `over budget, taken off: ${without}; now ${detail}` };
-}
-
-function percent(share: number): string {
-  return `${(share * 100).toFixed(2)} %`;
 }

@@ -2,20 +2,17 @@
  * Copies of libnccl and libcuda with probes in them. Containers bring their own, so each file is one, whoever maps it
  * under whatever name; probes in a file work in every process that maps it, now and later.
  */
-import { constants } from 'node:fs';
-import { type FileHandle, open } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
 import { functionOffsets, type ReadAt } from '../kernel/elf.js';
-import type { LoadedObject, UprobeLink, UprobePlaces } from '../kernel/program.js';
-import { errnoOf, messageOf, NativeError, XctlError } from '../util/errors.js';
-import { ENTRY_BYTES, entryPoint } from './gpu-trace-entry.js';
+import type { LoadedObject, UprobeLink } from '../kernel/program.js';
+import { errnoOf, messageOf } from '../util/errors.js';
 import { TRACED, type TraceClass, type TracedFunction } from './gpu-trace-functions.js';
 import type { MappedLibrary } from './gpu-trace-maps.js';
+import { ENTRY_BYTES, entryPoint } from './uprobe-entry.js';
+import { openMapped, pathOf, readerOf, Uprobes } from './uprobe-file.js';
 
 /** Of both libraries together: a node has a few images, and each file holds some sixty descriptors. */
 export const MAX_FILES = 16;
-
-/** Not blocked by a pipe that has the name of a library. */
-const HOW = constants.O_RDONLY | constants.O_NONBLOCK;
 
 export interface TracedFile {
   readonly mapped: MappedLibrary;
@@ -33,16 +30,14 @@ export interface TracedFile {
 }
 
 export class TracedFiles {
-  readonly #object: LoadedObject;
+  readonly #uprobes: Uprobes;
   readonly #files = new Map<string, TracedFile>();
   readonly #off = new Set<TraceClass>();
   /** Files beyond MAX_FILES. */
   readonly #refused = new Set<string>();
-  /** The kernel knows no cookies: a file under two names counts twice. */
-  #noCookies = false;
 
   constructor(object: LoadedObject) {
-    this.#object = object;
+    this.#uprobes = new Uprobes(object);
   }
 
   get files(): readonly TracedFile[] {
@@ -110,19 +105,14 @@ export class TracedFiles {
 
   async #attach(handle: FileHandle, mapped: MappedLibrary, index: number): Promise<void> {
     const functions = TRACED.filter(({ library }) => library === mapped.library);
-    const read: ReadAt = async (offset, sizeBytes) => {
-      const buffer = Buffer.alloc(sizeBytes);
-      const { bytesRead } = await handle.read(buffer, 0, sizeBytes, offset);
-      return buffer.subarray(0, bytesRead);
-    };
+    const read = readerOf(handle);
     const offsets = await functionOffsets(read, new Set(functions.map(({ symbol }) => symbol)));
     const missing = functions
       .filter(({ symbol, optional }) => optional !== true && !offsets.has(symbol))
       .map(({ symbol }) => symbol);
     const file = fileOf(mapped, index, missing, undefined);
     this.#files.set(mapped.key, file);
-    // The file itself, whatever its path leads to by now.
-    const path = `/proc/self/fd/${handle.fd}`;
+    const path = pathOf(handle);
     const without = new Set(this.#off);
     // Some of the enqueues without the others would make a rank look behind that is not.
     if (functions.some((one) => one.class === 'enqueue' && missing.includes(one.symbol)))
@@ -148,23 +138,12 @@ export class TracedFiles {
     try {
       // The return first: no entry may leave a mark that nothing takes away.
       if (group.atReturn !== undefined)
-        links.push(await this.#uprobe(group.atReturn, { ...places, atReturn: true }));
-      links.push(await this.#uprobe(group.entry, { ...places, atReturn: false }));
+        links.push(await this.#uprobes.attach(group.atReturn, { ...places, atReturn: true }));
+      links.push(await this.#uprobes.attach(group.entry, { ...places, atReturn: false }));
       return links;
     } catch (error) {
       for (const link of links) await link.detach();
       throw error;
-    }
-  }
-
-  async #uprobe(slot: string, places: UprobePlaces): Promise<UprobeLink> {
-    if (this.#noCookies) return this.#object.attachUprobe(slot, { ...places, cookie: 0 });
-    try {
-      return await this.#object.attachUprobe(slot, places);
-    } catch (error) {
-      if (!(error instanceof NativeError) || error.errno !== 'EOPNOTSUPP') throw error;
-      this.#noCookies = true;
-      return this.#object.attachUprobe(slot, { ...places, cookie: 0 });
     }
   }
 
@@ -214,22 +193,4 @@ function fileOf(
 ): TracedFile {
   const complete = failure !== undefined;
   return { mapped, index, links: new Map(), stepped: new Set(), missing, failure, complete };
-}
-
-/**
- * By the mapping, which leads to the very file: no path is walked, so that no dead mount in it matters, and a file
- * that was replaced meanwhile is still the one that is executed.
- */
-async function openMapped(pid: number, { key, range, path }: MappedLibrary): Promise<FileHandle> {
-  try {
-    return await open(`/proc/${pid}/map_files/${range}`, HOW);
-  } catch (error) {
-    // Without CAP_CHECKPOINT_RESTORE or CAP_SYS_ADMIN.
-    if (errnoOf(error) !== 'EPERM' && errnoOf(error) !== 'EACCES') throw error;
-  }
-  const handle = await open(`/proc/${pid}/root${path}`, HOW);
-  const { ino } = await handle.stat();
-  if (key.endsWith(`/${ino}`)) return handle;
-  await handle.close();
-  throw new XctlError('its path leads to another file by now');
 }

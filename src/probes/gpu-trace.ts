@@ -3,7 +3,7 @@
  * libnccl and libcuda (bpf/gpu_trace.bpf.c). Off unless `--gpu-trace` asks for it: a uprobe is a trap in the
  * workload's own path, however rare.
  *
- * Looked for in processes of a job and those that have a GPU open; see gpu-trace-watch.ts. The tables are read once a
+ * Looked for in processes of a job and those that have a GPU open; see uprobe-watch.ts. The tables are read once a
  * second and at every full look. docs/gpu-trace.md has the costs and limits.
  */
 import type { Event } from '../events/event.js';
@@ -17,12 +17,13 @@ import { traceChecks } from './gpu-trace-checks.js';
 import { commEvent } from './gpu-trace-comms.js';
 import { TracedFiles } from './gpu-trace-files.js';
 import type { TraceClass } from './gpu-trace-functions.js';
+import { type MappedLibrary, mappedLibraries } from './gpu-trace-maps.js';
 import { SplitRanks } from './gpu-trace-splits.js';
 import { TraceTables } from './gpu-trace-tables.js';
-import { LibraryWatch, type WatchOptions } from './gpu-trace-watch.js';
 import { Passes } from './passes.js';
 import type { Probe, ProbeContext } from './probe.js';
 import { startTicks } from './proc.js';
+import { MapWatch, type WatchOptions } from './uprobe-watch.js';
 
 const PASS_MS = 1_000;
 const WATCH_MS = 250;
@@ -51,7 +52,7 @@ export class GpuTraceProbe implements Probe {
   readonly stats: Passes;
   readonly #context: ProbeContext;
   readonly #budget: TraceBudget;
-  readonly #watch: LibraryWatch;
+  readonly #watch: MapWatch<MappedLibrary>;
   readonly #splits = new SplitRanks();
   readonly #beats: Beat[] = [];
   #running: Running | undefined;
@@ -61,7 +62,7 @@ export class GpuTraceProbe implements Probe {
     this.#context = context;
     this.stats = new Passes('communicators', context.log);
     this.#budget = new TraceBudget(options.budgetShare, options.budgetWindowMs);
-    this.#watch = new LibraryWatch((pid, library) => this.#found(pid, library), options.watch);
+    this.#watch = new MapWatch(mappedLibraries, (pid, library) => this.#found(pid, library), options.watch);
   }
 
   async start(): Promise<void> {
@@ -164,7 +165,7 @@ export class GpuTraceProbe implements Probe {
     };
   }
 
-  async #found(pid: number, library: Parameters<TracedFiles['add']>[1]): Promise<void> {
+  async #found(pid: number, library: MappedLibrary): Promise<void> {
     await this.#running?.files.add(pid, library);
   }
 

@@ -67,6 +67,33 @@ export const CONFIDENCE = {
   gpuOomDied: 0.75,
   gpuOomWaits: 0.6,
   gpuSymptom: 0.6,
+  /** Retries in a row without an answer; the first of them; none left. */
+  rdmaNoAnswer: 0.93,
+  rdmaFirstRetry: 0.8,
+  rdmaGaveUp: 0.95,
+  /** RNR NAKs without a pause; now and then, again and again. */
+  rdmaNotReady: 0.9,
+  rdmaOftenNotReady: 0.72,
+  /** The port of a queue pair that is in trouble is down; of one of which nothing is known. */
+  rdmaPortDown: 0.95,
+  rdmaPortDownQuiet: 0.8,
+  rdmaDeviceFatal: 0.93,
+  /** It went down and up again around what it is to explain; again and again. */
+  rdmaPortWasDown: 0.85,
+  rdmaFlapping: 0.82,
+  /** A work request failed for what one of the programs did. */
+  rdmaRequestError: 0.85,
+  rdmaRefused: 0.85,
+  rdmaConnect: 0.88,
+  rdmaLoss: 0.75,
+  /** Retries that the device counts by port: for its only queue pair, for one of a process's, for one of several's. */
+  rdmaPortRetries: 0.82,
+  rdmaPortRetriesOwn: 0.72,
+  rdmaPortRetriesShared: 0.45,
+  rdmaCongestion: 0.4,
+  /** The process at the other end, on this node, has died, or closed its end. */
+  rdmaPeerDied: 0.95,
+  rdmaPeerClosed: 0.85,
   /** The only holder of the other end sleeps. */
   peerSleeps: 0.75,
   /** … waits for something that is not known. */
@@ -91,6 +118,10 @@ export const DISCOUNT = {
   sibling: 0.97,
   /** Several processes hold the other end; one has evidence of its own. */
   oneOfSeveral: 0.85,
+  /** A queue pair is in trouble, others of the process are not, and it uses the CPU: it may well get on. */
+  otherQueuePairs: 0.85,
+  /** Whether it polls for its peer or computes is not known: both use the CPU. */
+  pollsOrComputes: 0.85,
   /** The main thread is stuck, but other threads of the process use the CPU. */
   othersRun: 0.85,
   /** The fault began after the wait that it explains. */

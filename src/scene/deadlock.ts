@@ -21,6 +21,8 @@ export function deadlockFault(
     (step) => step.process === process && (thread === undefined || step.thread === thread),
   );
   if (at < 0) return undefined;
+  // A step through a queue pair has no thread that is known to wait: no cycle is proven.
+  if (path.slice(at).some((step) => step.thread === undefined)) return undefined;
   const walked = path.slice(at).flatMap((step) => (step.thread === undefined ? [] : [step.thread]));
   const cycle = canonical(walked);
   const first = cycle[0];

@@ -44,6 +44,16 @@ function unitOf(type: string): string {
       return 'collectives';
     case 'nccl.comm':
       return 'ranks';
+    case 'rdma.port':
+      return 'Gbit/s';
+    case 'rdma.retry':
+      return 'retries';
+    case 'rdma.completion':
+      return 'failed work requests';
+    case 'rdma.posts':
+      return 'work requests';
+    case 'rdma.memory':
+      return 'bytes';
     case 'transport.owner':
       return 'pid';
     default:

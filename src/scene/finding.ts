@@ -42,7 +42,8 @@ export interface Fault {
     | 'cpu'
     | 'memory'
     | 'quota'
-    | GpuAilment;
+    | GpuAilment
+    | RdmaAilment;
 }
 
 export type GpuAilment =
@@ -57,6 +58,19 @@ export type GpuAilment =
   | 'unavailable'
   | 'throttle'
   | 'out-of-memory';
+
+export type RdmaAilment =
+  | 'no-answer'
+  | 'retry-exceeded'
+  | 'rnr'
+  | 'port-down'
+  | 'link-flapping'
+  | 'device-fatal'
+  | 'loss'
+  | 'retries'
+  | 'congestion'
+  | 'qp-error'
+  | 'connect';
 
 export type Outcome =
   | { readonly kind: 'fault'; readonly fault: Fault; readonly links: readonly Link[] }

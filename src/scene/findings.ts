@@ -1,5 +1,6 @@
 /** `xctl why` without a pid: what is wrong on this node, worst first. */
 import type { ProcessNode } from '../graph/model.js';
+import { isTroubled } from '../graph/rdma-qps.js';
 import type { StateGraph } from '../graph/state-graph.js';
 import { API_VERSION, type Findings, type WhyAnswer } from './answer.js';
 import { timeText } from './evidence.js';
@@ -64,7 +65,7 @@ function isCandidate(graph: StateGraph, process: ProcessNode): boolean {
   if (process.oomKill !== undefined || core === true) return true;
   if (process.job !== undefined || process.ioError !== undefined || process.usedAtExit !== undefined)
     return true;
-  if (process.gpusAtExit !== undefined) return true;
+  if (process.gpusAtExit !== undefined || endedOfRdma(process)) return true;
   return (
     signal !== undefined &&
     signal !== 'SIGTERM' &&
@@ -72,6 +73,13 @@ function isCandidate(graph: StateGraph, process: ProcessNode): boolean {
     signal !== 'SIGPIPE' &&
     signal !== 'SIGHUP'
   );
+}
+
+/** By itself, while a queue pair of it was in trouble or it could not connect. */
+function endedOfRdma({ rdma, exit }: ProcessNode): boolean {
+  const signal = exit?.attrs.signal;
+  if (rdma === undefined || (signal !== undefined && signal !== 'SIGABRT')) return false;
+  return rdma.connect !== undefined || (rdma.failed !== undefined && isTroubled(rdma.failed));
 }
 
 function isWorthTelling(answer: WhyAnswer): boolean {
@@ -104,5 +112,8 @@ function severity(answer: WhyAnswer): number {
     NetworkDrop: 2,
     GpuUtilLow: 1,
   };
-  return (answer.scene === null ? 0 : (order[answer.scene] ?? 0)) + answer.confidence;
+  // What hangs on a port that is down stands still.
+  const still = answer.subScene === 'PortDown' || answer.subScene === 'DeviceFatal';
+  const rank = answer.scene === null ? 0 : (order[still ? 'NetworkStall' : answer.scene] ?? 0);
+  return rank + answer.confidence;
 }

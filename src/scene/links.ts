@@ -55,6 +55,7 @@ export interface Ties {
   /** To devices and filesystems of which the kernel log tells failures. */
   readonly failing: readonly Edge[];
   readonly gpus: readonly Edge[];
+  readonly qps: readonly Edge[];
 }
 
 /** In one pass: they are few among as many edges as it has threads. */
@@ -63,18 +64,20 @@ export function tiesOf(process: ProcessNode): Ties {
   const writes: { to: FilesystemNode; since: number }[] = [];
   const failing: Edge[] = [];
   const gpus: Edge[] = [];
+  const qps: Edge[] = [];
   for (const edge of process.out) {
     const { kind, to, since } = edge;
     if (kind === 'BlockedBy' && to.type === 'cgroup') cgroups.push(to);
     if (kind !== 'Consumes') continue;
     if (to.type === 'gpu') gpus.push(edge);
+    if (to.type === 'qp') qps.push(edge);
     // Whoever only reads does not mind that it cannot be written; one that was shut down cannot be read, either.
     if (to.type === 'filesystem' && (to.writers.has(process.pid) || to.readOnly?.shutDown === true))
       writes.push({ to, since });
     if ((to.type === 'filesystem' || to.type === 'block-device') && to.error !== undefined)
       failing.push(edge);
   }
-  return { cgroups, writes, failing, gpus };
+  return { cgroups, writes, failing, gpus, qps };
 }
 
 export function target(walk: Walk, wait: ThreadWait): GraphNode | undefined {

@@ -4,6 +4,8 @@
  * another's by now, a CPU, a device: each is tied to what has been so since before the line was written.
  */
 import type { BlockDeviceNode, Fact, GraphNode, KernelWord, ProcessNode, Thread } from '../graph/model.js';
+import type { RdmaPortNode } from '../graph/rdma-node.js';
+import { portOf } from '../graph/rdma-lives.js';
 import type { StateGraph } from '../graph/state-graph.js';
 import { xid } from '../xid/catalogue.js';
 import { CONFIDENCE } from './confidence.js';
@@ -129,7 +131,8 @@ export function withLog(graph: StateGraph, process: ProcessNode, outcome: Outcom
   }
   const said = saidOf(graph, process, outcome);
   if (said.length === 0) return links === outcome.links ? outcome : { ...outcome, links };
-  const down = said.find(({ type }) => type === 'topo.link_down');
+  const tied = fault.node.type === 'rdma-port' || fault.node.type === 'qp';
+  const down = tied ? undefined : said.find(({ type }) => type === 'topo.link_down');
   const summary =
     down === undefined ? fault.summary : `${fault.summary}; ${linkText(down, fault.began)} (${NOT_KNOWN})`;
   return { ...outcome, links, fault: { ...fault, summary, facts: [...fault.facts, ...said] } };
@@ -160,6 +163,12 @@ function saidOf(graph: StateGraph, process: ProcessNode, outcome: FaultOutcome):
     case 'block-device':
     case 'filesystem':
       return ofDisks(node, fault.began);
+    case 'rdma-port':
+      return ofPort(graph, node, fault.began);
+    case 'qp': {
+      const port = portOf(graph, node.life);
+      return port === undefined ? [] : ofPort(graph, port, fault.began);
+    }
     case 'process':
       if (fault.subScene === 'CpuStarved') return ofCpus(graph, starved(process, outcome));
       return node.exit === undefined ? [] : ofMemory(graph, node.exit.attrs.signal, node.exit.ts);
@@ -181,6 +190,20 @@ function ofNetwork(graph: StateGraph, began: number): readonly Fact[] {
     if (bears(fact.ts, began) && ids.some((id) => id.startsWith('net:') || id.startsWith('rdma:')))
       found.push(doubtful(fact));
   }
+  return found;
+}
+
+/** Of an RDMA port it is known which interface it is on: what the log says of that is of it. */
+function ofPort(graph: StateGraph, { id, port }: RdmaPortNode, began: number): readonly Fact[] {
+  const names = new Set([id, ...(port?.attrs.netdev === undefined ? [] : [`net:${port.attrs.netdev}`])]);
+  const found: Fact[] = [];
+  for (const { down, up } of graph.host.links.values()) {
+    if (!names.has(down.entity) || !bears(down.ts, began)) continue;
+    found.push(down);
+    if (up !== undefined) found.push(up);
+  }
+  for (const { attrs, fact } of graph.host.hardware.values())
+    if (bears(fact.ts, began) && [fact.entity, ...attrs.about].some((id) => names.has(id))) found.push(fact);
   return found;
 }
 

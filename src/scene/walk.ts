@@ -24,6 +24,10 @@ import { gpuSync, ncclWait, spinShare } from './nccl.js';
 import { lockupFault } from './log.js';
 import { memoryFault } from './memory.js';
 import { oftenOn } from './often.js';
+import { rdmaStall } from './rdma.js';
+import { rdmaConnecting, rdmaCrash } from './rdma-end.js';
+import { rdmaSlow } from './rdma-slow.js';
+import { rdmaDoubt, rdmaPeer } from './rdma-wait.js';
 import { storageCrash, storageTrouble } from './trouble.js';
 import { duration, who } from './words.js';
 
@@ -64,7 +68,8 @@ export class Walk {
    */
   process(process: ProcessNode, path: readonly Step[], thread?: Thread): Outcome {
     if (++this.#steps > MAX_STEPS || path.length > MAX_DEPTH) return this.#tooFar(process);
-    const failed = storageCrash(process, this.now) ?? gpuCrash(this.graph, process);
+    const failed =
+      storageCrash(process, this.now) ?? gpuCrash(this.graph, process) ?? rdmaCrash(this, process, path);
     if (failed !== undefined) return failed;
     const crash = crashFault(process);
     if (crash !== undefined) return { kind: 'fault', fault: crash, links: [] };
@@ -120,8 +125,12 @@ export class Walk {
       const outcome = oftenOn(this, thread, path) ?? this.thread(thread, path);
       if (outcome.kind === 'fault') found.push(outcome);
     }
-    const gpu = gpuTrouble(this.graph, process, tiesOf(process).gpus, 'surely');
-    return gpu === undefined ? found : [...found, gpu];
+    const { gpus, qps } = tiesOf(process);
+    const gpu = gpuTrouble(this.graph, process, gpus, 'surely');
+    if (gpu !== undefined) found.push(gpu);
+    const rdma = rdmaStall(this, process, qps, path, false);
+    if (rdma !== undefined) found.push(rdma);
+    return found;
   }
 
   #tooFar(process: ProcessNode): Outcome {
@@ -150,6 +159,9 @@ export class Walk {
     // A thread that spins for a GPU that has failed uses a CPU: that is no progress.
     const gpu = gpuTrouble(this.graph, process, ties.gpus, 'surely');
     if (gpu !== undefined && !(isHard(mainOutcome) && began(mainOutcome) < gpu.fault.began)) return gpu;
+    // Whoever polls for a completion that does not come uses a CPU, too.
+    const rdma = rdmaStall(this, process, ties.qps, path, progress);
+    if (rdma !== undefined && !(isHard(mainOutcome) && began(mainOutcome) < rdma.fault.began)) return rdma;
     if (mainOutcome.kind === 'fault' && isHard(mainOutcome)) {
       return progress && !isDeadlock(mainOutcome.fault) ? despiteProgress(mainOutcome) : mainOutcome;
     }
@@ -157,13 +169,24 @@ export class Walk {
     if (trouble !== undefined && (fromSibling?.kind !== 'fault' || !isHard(fromSibling))) {
       return progress ? despiteProgress(trouble) : trouble;
     }
+    if (fromSibling?.kind === 'fault' && isHard(fromSibling)) return fromSibling;
+    const late =
+      rdmaSlow(this, process, ties.qps, path, progress) ??
+      (progress ? undefined : rdmaConnecting(this, process));
+    if (late?.kind === 'fault') return late;
     if (fromSibling !== undefined && fromSibling.kind !== 'running') return fromSibling;
-    const slowed = gpuSlowed(this.graph, process, ties.gpus);
+    const slowed =
+      gpuSlowed(this.graph, process, ties.gpus) ??
+      rdmaPeer(this, process, ties.qps, path, progress) ??
+      (mainOutcome.kind === 'fault' ? undefined : late);
     if (slowed !== undefined) return slowed;
     if (fromSibling !== undefined) return fromSibling;
     if (progress) return { kind: 'running', links: [] };
     return (
-      loggedSuspicion(ties.failing, this.now) ?? this.#gpuDoubt(process, ties, mainOutcome) ?? mainOutcome
+      loggedSuspicion(ties.failing, this.now) ??
+      this.#gpuDoubt(process, ties, mainOutcome) ??
+      rdmaDoubt(this, process, ties.qps, main, mainOutcome) ??
+      mainOutcome
     );
   }
 

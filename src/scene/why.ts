@@ -178,11 +178,11 @@ function ailment(fault: Fault, what: string, now: number): ChainLink {
 /** A fault that began long after the wait it is to explain is a worse explanation. */
 function timing(fault: Fault, links: readonly Link[]): number {
   const [first] = links;
-  // Using a GPU is no wait that its fault would have to be older than.
+  // Using a GPU or a queue pair is no wait that its fault would have to be older than.
   if (
     first === undefined ||
     fault.strength === 'soft' ||
-    (first.edge === 'Consumes' && first.to.type === 'gpu')
+    (first.edge === 'Consumes' && (first.to.type === 'gpu' || first.to.type === 'qp'))
   )
     return 1;
   const waitSince = first.since;

@@ -61,6 +61,12 @@ t.test('flags', async (t) => {
     'off unless it is asked for',
   );
   t.throws(() => configOf('--gpu-trace=maybe'), /--gpu-trace takes no value/);
+  t.throws(() => configOf('--rdma-trace=maybe'), /--rdma-trace takes no value/);
+  t.strictSame(configOf('--rdma-trace', '--gpu-trace').probes, [
+    'gpu-trace',
+    'rdma-trace',
+    ...BUILTIN_PROBES,
+  ]);
   t.strictSame(configOf('--gpu-trace', '--probes', 'waits').probes, ['gpu-trace', 'waits']);
   t.strictSame(configOf('--probes', 'waits,gpu-trace').probes, ['gpu-trace', 'waits']);
   t.strictSame(configOf('--metrics-port', '0').metrics, { port: 0 });
@@ -90,7 +96,7 @@ t.test('each mistake gets one line that says what to write', async (t) => {
     [['--rules', '/nonexistent'], /is no directory/],
     [
       ['--probes', 'tcp,dns'],
-      /no probe "dns"; known are process, block, filesystem, tcp, waits, host, gpu, kmsg, gpu-trace, or none/,
+      /no probe "dns"; known are process, block, filesystem, tcp, waits, host, rdma, gpu, kmsg, gpu-trace, rdma-trace, or none/,
     ],
     [['--probes', 'tcp,none'], /no probe "none"/],
     [['--probe', 'a "b'], /--probe: the command has an open "/],

@@ -15,6 +15,7 @@ import {
 } from '../../src/events/event.js';
 import { GPU_ATTRS } from './arbitrary-gpu.js';
 import { NCCL_ATTRS } from './arbitrary-nccl.js';
+import { RDMA_ATTRS } from './arbitrary-rdma.js';
 import { HOST_ATTRS, STORAGE_ATTRS, XID_ATTRS } from './arbitrary-host.js';
 
 const count = fc.nat();
@@ -157,6 +158,7 @@ const OTHERS: ReadonlyMap<string, fc.Arbitrary<unknown>> = new Map(
     ...XID_ATTRS,
     ...GPU_ATTRS,
     ...NCCL_ATTRS,
+    ...RDMA_ATTRS,
   }),
 );
 

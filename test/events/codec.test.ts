@@ -43,7 +43,7 @@ t.test('every event survives encoding and decoding', async (t) => {
       // JSON knows no -0.
       assert.deepStrictEqual(decoded.event, JSON.parse(JSON.stringify(original)));
     }),
-    { numRuns: 600 },
+    { numRuns: 1_000 },
   );
   t.same([...seen].sort(), [...EVENT_TYPES].sort(), 'of every type');
 });

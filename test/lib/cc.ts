@@ -1,6 +1,6 @@
 /** C programs, compiled when they are older than their source. */
 import { execFile } from 'node:child_process';
-import { mkdirSync, renameSync, statSync } from 'node:fs';
+import { mkdirSync, readdirSync, renameSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { ROOT } from './root.js';
@@ -8,6 +8,10 @@ import { ROOT } from './root.js';
 const run = promisify(execFile);
 
 const FLAGS = ['-O2', '-g', '-Wall', '-Wextra', '-Wno-missing-field-initializers', '-Werror', '-pthread'];
+
+const WORKLOADS = join(ROOT, 'test/workloads');
+/** By the start of the name; what they need is installed where there are devices (scripts/vm/setup.sh). */
+const LIBRARIES: Readonly<Record<string, readonly string[]>> = { rdma: ['-lrdmacm', '-libverbs'] };
 
 function mtimeMs(path: string): number {
   return statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0;
@@ -32,13 +36,17 @@ export function workload(name: string, source = `test/workloads/${name}.c`): Pro
 async function build(name: string, source: string): Promise<string> {
   const from = join(ROOT, source);
   const to = join(ROOT, 'build', 'workloads', name);
-  const newest = Math.max(mtimeMs(from), mtimeMs(join(ROOT, 'test/workloads/common.h')));
+  const headers = readdirSync(WORKLOADS).filter((file) => file.endsWith('.h'));
+  const newest = Math.max(mtimeMs(from), ...headers.map((file) => mtimeMs(join(WORKLOADS, file))));
   if (mtimeMs(to) > newest) return to;
   mkdirSync(dirname(to), { recursive: true });
   // A name of its own: two processes that compile the same program must not write one file.
   const mine = `${to}.${process.pid}`;
   const how = name === 'true' ? [...FLAGS, '-static'] : FLAGS;
-  await run('gcc', [...how, '-I', join(ROOT, 'test/workloads'), '-o', mine, from]);
+  const libraries = Object.entries(LIBRARIES).flatMap(([start, words]) =>
+    name.startsWith(start) ? words : [],
+  );
+  await run('gcc', [...how, '-I', WORKLOADS, '-o', mine, from, ...libraries]);
   renameSync(mine, to);
   return to;
 }

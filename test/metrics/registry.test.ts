@@ -33,6 +33,25 @@ function sources(changes: Partial<MetricSources> = {}): MetricSources {
       { gpu: 0, xid: 79, count: 1 },
       { gpu: undefined, xid: 'other' as const, count: 2 },
     ],
+    rdma: () => ({
+      ports: [
+        {
+          device: 'mlx5_0',
+          port: 1,
+          up: true,
+          flaps: 2,
+          known: new Map([
+            ['timeouts', 7],
+            ['rnrReceived', 0],
+            ['txBytes', 4096],
+          ] as const),
+          others: [{ directory: 'hw_counters', name: 'Rx atomics', value: 5 }],
+        },
+        { device: 'odd "name"\\', port: 2, up: false, flaps: 0, known: new Map(), others: [] },
+      ],
+      looks: 10,
+      spentSeconds: 0.5,
+    }),
     drainSeconds: () => 1.5,
     ...changes,
   };
@@ -71,6 +90,15 @@ t.test('the whole text is what Prometheus takes', async (t) => {
       ['xctl_recording_dropped_total', { reason: 'disk' }, 7],
       ['xctl_gpu_xids_total', { gpu: '0', xid: '79' }, 1],
       ['xctl_gpu_xids_total', { gpu: 'unknown', xid: 'other' }, 2],
+      ['xctl_rdma_port_up', { device: 'mlx5_0', port: '1' }, 1],
+      ['xctl_rdma_port_up', { port: '2' }, 0],
+      ['xctl_rdma_port_flaps_total', { device: 'mlx5_0' }, 2],
+      ['xctl_rdma_counter_total', { device: 'mlx5_0', counter: 'timeouts' }, 7],
+      ['xctl_rdma_counter_total', { device: 'mlx5_0', counter: 'rnr_received' }, 0],
+      ['xctl_rdma_bytes_total', { device: 'mlx5_0', direction: 'tx' }, 4096],
+      ['xctl_rdma_driver_counter', { directory: 'hw_counters', counter: 'Rx atomics' }, 5],
+      ['xctl_rdma_looks_total', {}, 10],
+      ['xctl_rdma_look_seconds_total', {}, 0.5],
       ['xctl_drain_seconds_total', {}, 1.5],
       ['xctl_why_duration_seconds_count', {}, 2],
     ];
@@ -109,6 +137,12 @@ t.test('no label that can grow', async (t) => {
   const allowed = [
     // At most 64: GPUs of one node.
     'gpu',
+    // At most 64 ports of RDMA devices; names of their counters, which drivers fix.
+    'device',
+    'port',
+    'direction',
+    'directory',
+    'counter',
     // Codes of the catalogue, and one name for all others.
     'xid',
     'type',

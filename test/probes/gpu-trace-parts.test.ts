@@ -2,8 +2,8 @@
 import fc from 'fast-check';
 import t from 'tap';
 import { COST_NS, STEP_NS, TraceBudget } from '../../src/probes/gpu-trace-budget.js';
-import { entryPoint } from '../../src/probes/gpu-trace-entry.js';
 import { mappedLibraries } from '../../src/probes/gpu-trace-maps.js';
+import { entryPoint } from '../../src/probes/uprobe-entry.js';
 
 const NCCL = '7f10a000-7f10b000 r-xp 00001000 fd:01 4711                       /opt/conda/lib/libnccl.so.2';
 

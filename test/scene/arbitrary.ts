@@ -5,6 +5,7 @@
 import fc from 'fast-check';
 import { closedWindow, flow, idOf, reversed, type Story, stuck } from './build.js';
 import { device, GIB, health, line, nvml, opened, state, use, users } from './gpu-story.js';
+import * as rdma from './rdma-story.js';
 
 /** One thing that happens, told to a story. */
 export type Deed = (story: Story) => void;
@@ -151,6 +152,93 @@ const gpuDeeds: fc.Arbitrary<Deed>[] = [
   ),
 ];
 
+/** Queue pairs of whoever, on three devices, connected to each other or elsewhere; numbers and processes are used again. */
+const end: fc.Arbitrary<rdma.End> = fc.record({
+  pid,
+  device: fc.constantFrom('rxe0', 'rxe1', 'mlx5_0'),
+  qpn: fc.integer({ min: 17, max: 19 }),
+  generation: fc.integer({ min: 1, max: 2 }),
+});
+const statuses = [
+  'RETRY_EXC_ERR',
+  'RNR_RETRY_EXC_ERR',
+  'REM_ACCESS_ERR',
+  'LOC_QP_OP_ERR',
+  'WR_FLUSH_ERR',
+] as const;
+const rdmaDeeds: fc.Arbitrary<Deed>[] = [
+  fc.tuple(end, end).map<Deed>(
+    ([a, b]) =>
+      (s) =>
+        rdma.pair(s, a, b),
+  ),
+  end.map<Deed>((a) => (s) => rdma.remote(s, a)),
+  fc.tuple(end, fc.constantFrom('RESET', 'INIT', 'RTS', 'ERR', 'SQE')).map<Deed>(
+    ([a, to]) =>
+      (s) =>
+        rdma.qp(s, a, { state: to, change: to === 'SQE' ? 'error' : 'modify' }),
+  ),
+  end.map<Deed>((a) => (s) => rdma.qp(s, a, { state: 'INIT', errno: 'ETIMEDOUT' })),
+  fc.tuple(end, fc.constantFrom(1_000, 4_000)).map<Deed>(
+    ([a, ms]) =>
+      (s) =>
+        rdma.unanswered(s, a, ms),
+  ),
+  end.map<Deed>((a) => (s) => rdma.notReady(s, a, 3_000)),
+  end.map<Deed>((a) => (s) => rdma.lossy(s, a, 4)),
+  fc.tuple(end, fc.constantFrom(...statuses)).map<Deed>(
+    ([a, status]) =>
+      (s) =>
+        rdma.failed(s, a, status),
+  ),
+  fc.tuple(end, fc.boolean()).map<Deed>(
+    ([a, exiting]) =>
+      (s) =>
+        rdma.destroyed(s, a, exiting),
+  ),
+  fc
+    .tuple(
+      fc.constantFrom('rxe0', 'rxe1', 'mlx5_0'),
+      fc.constantFrom('ACTIVE', 'DOWN', 'INIT', 'GONE', 'NOP'),
+      fc.boolean(),
+    )
+    .map<Deed>(
+      ([on, now, same]) =>
+        (s) =>
+          rdma.port(s, on, { state: now, ...(same && { netdev: 'eth0' }) }),
+    ),
+  fc
+    .tuple(fc.constantFrom('rxe0', 'mlx5_0'), fc.constantFrom('PORT_ERR', 'PORT_ACTIVE', 'DEVICE_FATAL'))
+    .map<Deed>(
+      ([on, what]) =>
+        (s) =>
+          rdma.async(s, rdma.portOf(on), on, what, 1),
+    ),
+  end.map<Deed>((a) => (s) => rdma.async(s, rdma.idOf(a), a.device, 'QP_FATAL')),
+  fc
+    .tuple(
+      fc.constantFrom('rxe0', 'mlx5_0'),
+      fc.constantFrom('timeouts', 'rnrReceived', 'gaveUp', 'outOfOrder', 'cnpHandled', 'linkErrors'),
+    )
+    .map<Deed>(
+      ([on, name]) =>
+        (s) =>
+          rdma.grew(rdma.grew(s, on, { [name]: 900 }).later(1_000), on, { [name]: 900 }),
+    ),
+  end.map<Deed>((a) => (s) => rdma.posts(s, a, { outstanding: 2, oldest: s.now - 5_000 })),
+  fc.tuple(pid, fc.constantFrom('UNREACHABLE', 'REJECTED', 'ESTABLISHED')).map<Deed>(
+    ([p, what]) =>
+      (s) =>
+        rdma.cm(s, p, what),
+  ),
+  fc.tuple(pid, forMs).map<Deed>(
+    ([p, ms]) =>
+      (s) =>
+        rdma.sleepsOnChannel(s, p, ms),
+  ),
+  pid.map<Deed>((p) => (s) => rdma.spins(s, p, [1, 2, 3, 4, 5, 6])),
+];
+
 const otherDeeds: fc.Arbitrary<Deed>[] = [
   fc.tuple(pid, start, fc.option(pid)).chain(([p, at, ppid]) => {
     const spec = { start: at, ...(ppid !== null && { ppid }) };
@@ -197,6 +285,7 @@ const otherDeeds: fc.Arbitrary<Deed>[] = [
     ),
   ...logDeeds,
   ...gpuDeeds,
+  ...rdmaDeeds,
   fc.constantFrom(0, 1, 400, 1_000, 4_000, 700_000).map<Deed>((ms) => (s) => s.later(ms)),
 ];
 

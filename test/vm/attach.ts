@@ -2,7 +2,8 @@
  * Which program attached how on the running kernel: loads every object by the real loader and prints one JSON
  * document, `AttachReport`. Bundled and run inside a test guest; runs on any node as well.
  */
-import { readdirSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { existsSync, readdirSync } from 'node:fs';
 import { release } from 'node:os';
 import { join } from 'node:path';
 import { Kernel } from '../../src/kernel/kernel.js';
@@ -17,6 +18,18 @@ export interface AttachReport {
   readonly programs: readonly ProgramStatus[];
   /** Objects that did not load at all → why. */
   readonly failures: Readonly<Record<string, string>>;
+}
+
+/** Modules whose functions some programs hook in; a guest has those of its kernel. */
+const MODULES = ['crc32_generic', 'ib_uverbs', 'rdma_ucm', 'rdma_rxe'];
+if (existsSync('/run/xctl-vm')) {
+  for (const module of MODULES) {
+    try {
+      execFileSync('modprobe', [module], { stdio: 'ignore' });
+    } catch {
+      // Then its programs are reported as what they are.
+    }
+  }
 }
 
 const bpfDir = join(ROOT, 'dist/bpf');

@@ -1,5 +1,5 @@
 /**
- * Finds the copies of libnccl and libcuda that processes of a job map. A library may be loaded long after the start
+ * Finds the files that processes map, of those that a probe looks for. A library may be loaded long after the start
  * (dlopen), so that each process is looked at again and again, ever less often; once a file is known, every later
  * process that maps it needs no look.
  *
@@ -7,8 +7,8 @@
  * give back. Then the search ends there, which is said, and nothing else does.
  */
 import { type FileHandle, open } from 'node:fs/promises';
-import { type MappedLibrary, mappedLibraries } from './gpu-trace-maps.js';
 import { isSame } from './proc.js';
+import type { MappedFile } from './uprobe-maps.js';
 
 export interface WatchOptions {
   /** After the first look, the next; then ever twice as long until `maxMs`. */
@@ -27,29 +27,33 @@ const MAPS_PIECE_BYTES = 64 * 1024;
 /** A look that takes longer hangs. */
 const HUNG_MS = 10_000;
 
-interface Watched {
+interface Watched<F> {
   readonly pid: number;
   readonly start: number;
   /** performance.now() from which on it is due. */
   dueAt: number;
   pauseMs: number;
   /** What was found in it when it was last looked at. */
-  libraries: readonly MappedLibrary[];
+  libraries: readonly F[];
 }
 
-export class LibraryWatch {
+export class MapWatch<F extends MappedFile> {
   readonly stats = { looks: 0, failures: 0, dropped: 0 };
   readonly #options: WatchOptions;
-  readonly #found: (pid: number, library: MappedLibrary) => Promise<void>;
-  readonly #watched = new Map<number, Watched>();
+  readonly #parse: (maps: string) => readonly F[];
+  readonly #found: (pid: number, file: F) => Promise<void>;
+  readonly #watched = new Map<number, Watched<F>>();
   #busySince: number | undefined;
   #busyPid = 0;
   #stopped = false;
 
+  /** @param parse the files in the text of a memory map. @param found one of them, at every look again */
   constructor(
-    found: (pid: number, library: MappedLibrary) => Promise<void>,
+    parse: (maps: string) => readonly F[],
+    found: (pid: number, file: F) => Promise<void>,
     options: Partial<WatchOptions> = {},
   ) {
+    this.#parse = parse;
     this.#found = found;
     this.#options = { ...DEFAULT, ...options };
   }
@@ -59,7 +63,7 @@ export class LibraryWatch {
   }
 
   /** Processes that map `name`, as far as they were looked at. */
-  users(name: MappedLibrary['library']): number {
+  users(name: F['library']): number {
     let users = 0;
     for (const { libraries } of this.#watched.values())
       if (libraries.some(({ library }) => library === name)) users++;
@@ -96,6 +100,11 @@ export class LibraryWatch {
     watched.dueAt = performance.now();
   }
 
+  /** More is known of what is looked for. */
+  renewAll(): void {
+    for (const pid of this.#watched.keys()) this.renew(pid);
+  }
+
   stop(): void {
     this.#stopped = true;
     this.#watched.clear();
@@ -117,7 +126,7 @@ export class LibraryWatch {
     }
   }
 
-  async #look(watched: Watched): Promise<void> {
+  async #look(watched: Watched<F>): Promise<void> {
     const { pid, start } = watched;
     this.stats.looks++;
     watched.dueAt = performance.now() + watched.pauseMs;
@@ -128,7 +137,7 @@ export class LibraryWatch {
         if (this.#watched.get(pid) === watched) this.#watched.delete(pid);
         return;
       }
-      watched.libraries = mappedLibraries(text);
+      watched.libraries = this.#parse(text);
       for (const library of watched.libraries) {
         if (this.#stopped) return;
         await this.#found(pid, library);
@@ -145,7 +154,8 @@ function ticksOf(start: number): number {
   return Math.floor(start / TICK_NS);
 }
 
-async function readMaps(pid: number): Promise<string> {
+/** /proc/PID/maps, as far as 8 MiB go. On a thread of the pool: it waits for the process's memory lock. */
+export async function readMaps(pid: number | 'self'): Promise<string> {
   let file: FileHandle | undefined;
   try {
     file = await open(`/proc/${pid}/maps`, 'r');

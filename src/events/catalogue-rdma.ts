@@ -1,0 +1,125 @@
+/** Guards of the rdma.* events; see catalogue.ts. */
+import type { EventCatalogue } from './event.js';
+import { count, type Guard, isRecord, list, number, oneOf, optional, shape, text } from './guards.js';
+import {
+  PORT_STATES,
+  QP_STATES,
+  QP_TYPES,
+  RDMA_COUNTERS,
+  type RdmaAsyncAttrs,
+  type RdmaCmAttrs,
+  type RdmaCompletionAttrs,
+  type RdmaCountersAttrs,
+  type RdmaMemoryAttrs,
+  type RdmaPortAttrs,
+  type RdmaPostsAttrs,
+  type RdmaQpAttrs,
+  type RdmaRetryAttrs,
+  WC_STATUSES,
+} from './rdma.js';
+
+type RdmaType = Extract<keyof EventCatalogue, `rdma.${string}`>;
+
+const COUNTERS: ReadonlySet<string> = new Set(RDMA_COUNTERS);
+
+/** Names that a later version may add are let through: what is not known is not read. */
+const grew: Guard<RdmaCountersAttrs['grew']> = (value): value is RdmaCountersAttrs['grew'] =>
+  isRecord(value) && Object.entries(value).every(([name, by]) => !COUNTERS.has(name) || count(by));
+
+export const RDMA: { readonly [T in RdmaType]: Guard<EventCatalogue[T]> } = {
+  'rdma.port': shape<RdmaPortAttrs>({
+    device: text,
+    port: count,
+    state: oneOf(...PORT_STATES),
+    physState: optional(text),
+    linkLayer: optional(oneOf('InfiniBand', 'Ethernet')),
+    rateGbps: optional(count),
+    driver: optional(text),
+    netdev: optional(text),
+    pci: optional(text),
+    flaps: optional(count),
+    flapTimes: optional(list(number)),
+    since: optional(number),
+  }),
+  'rdma.counters': shape<RdmaCountersAttrs>({
+    device: text,
+    port: count,
+    windowMs: count,
+    grew,
+    reset: optional(oneOf(true)),
+  }),
+  'rdma.qp': shape<RdmaQpAttrs>({
+    device: text,
+    qpn: count,
+    port: optional(count),
+    type: oneOf(...QP_TYPES),
+    state: oneOf(...QP_STATES),
+    start: optional(count),
+    comm: optional(text),
+    netns: optional(count),
+    change: oneOf('seen', 'create', 'modify', 'destroy', 'error'),
+    generation: count,
+    local: optional(text),
+    remote: optional(text),
+    remoteLid: optional(count),
+    remoteQpn: optional(count),
+    ackTimeoutMs: optional(count),
+    retryCnt: optional(count),
+    rnrRetry: optional(count),
+    errno: optional(text),
+    exiting: optional(oneOf(true)),
+  }),
+  'rdma.retry': shape<RdmaRetryAttrs>({
+    device: text,
+    qpn: count,
+    generation: count,
+    start: optional(count),
+    retries: count,
+    timeouts: count,
+    rnr: count,
+    totalRetries: count,
+    totalRnr: count,
+    since: optional(number),
+    retriesLeft: optional(count),
+  }),
+  'rdma.completion': shape<RdmaCompletionAttrs>({
+    device: text,
+    qpn: count,
+    generation: count,
+    start: optional(count),
+    status: oneOf(...WC_STATUSES),
+    vendorErr: optional(count),
+  }),
+  'rdma.async': shape<RdmaAsyncAttrs>({
+    device: text,
+    event: text,
+    port: optional(count),
+    qpn: optional(count),
+    generation: optional(count),
+    start: optional(count),
+  }),
+  'rdma.cm': shape<RdmaCmAttrs>({
+    event: text,
+    status: number,
+    start: optional(count),
+    device: optional(text),
+    qpn: optional(count),
+    local: optional(text),
+    remote: optional(text),
+    remotePort: optional(count),
+  }),
+  'rdma.memory': shape<RdmaMemoryAttrs>({ start: count, regions: count, bytes: count }),
+  'rdma.posts': shape<RdmaPostsAttrs>({
+    device: text,
+    qpn: count,
+    start: count,
+    windowMs: count,
+    posts: count,
+    bytes: count,
+    totalPosts: count,
+    outstanding: optional(count),
+    oldest: optional(number),
+    last: optional(number),
+    stopped: optional(oneOf(true)),
+  }),
+};

@@ -1,0 +1,127 @@
+/** RDMA faults on Soft-RoCE: each is named by its cause, let go when it is over, and nothing is made of what is none. */
+import { existsSync } from 'node:fs';
+import t from 'tap';
+import { startAgent } from '../lib/agent.js';
+import { start } from '../lib/proc.js';
+import { createRdmaWorld, gidIndex, queuePairs, rdmaMissing } from '../lib/rdma.js';
+import { until } from '../lib/until.js';
+import { brief, chainFlaws, untilWhy } from './lib/ask.js';
+import { RDMA_FAULTS } from './lib/rdma-faults.js';
+
+const skip = (await rdmaMissing()) ?? false;
+
+t.test('RDMA', { skip }, async (t) => {
+  const world = await createRdmaWorld(t);
+  const agent = await startAgent(t);
+
+  /** Nothing is wrong with its network. Emulated machines are short of CPU. */
+  const well = async (pid: number): Promise<boolean> => {
+    const { verdict, subScene } = await agent.why(pid);
+    return verdict !== 'cause-found' || subScene === 'CpuStarved';
+  };
+
+  for (const fault of RDMA_FAULTS) {
+    await t.test(fault.name, async (t) => {
+      const { pid, inject, right, heal, recovers } = await fault.prepare(t, world);
+      t.ok(await well(pid), `nothing is made up before: ${(await agent.why(pid)).summary}`);
+      await inject();
+      const answer = await untilWhy(agent, pid, right, { what: fault.name, timeoutMs: 5_000 });
+      t.same(chainFlaws(answer), [], 'the chain holds');
+      t.ok(answer.evidence.length > 0, 'there is evidence');
+      await heal();
+      if (recovers !== true) return;
+      await until(() => well(pid), { timeoutMs: 60_000, what: 'let go', everyMs: 200 });
+    });
+  }
+
+  await t.test('killed with queue pairs open: it is said of itself', async (t) => {
+    const { sender, receiver } = await world.pair({ both: { do: 'write', n: 10, retry_cnt: 7 } });
+    await sender.ready('step');
+    await sender.stop('SIGKILL');
+    const answer = await untilWhy(agent, sender.pid, (a) => a.scene === 'ProcessCrash', { what: 'its end' });
+    t.match(brief(answer), { subScene: 'Signal', root: `pid:${sender.pid}` });
+    await until(() => well(receiver.pid), { timeoutMs: 10_000, what: 'who was written to is well' });
+    await receiver.stop();
+  });
+
+  await t.test('a thousand queue pairs, and one path that is gone', async (t) => {
+    const both = { do: 'write', n: 1_000, recvs: 1, depth: 64, pace_ms: 1, retry_cnt: 7 };
+    const { sender, receiver } = await world.pair({ both });
+    await sender.ready('step');
+    await world.lose(100);
+    const answer = await untilWhy(agent, sender.pid, (a) => a.subScene === 'PathDown', {
+      what: 'one of a thousand',
+      timeoutMs: 20_000,
+    });
+    t.same(chainFlaws(answer), []);
+    const own = new Set(queuePairs(sender).map(({ qpn }) => `qp:${world.a.device}/${qpn}`));
+    t.ok(
+      brief(answer).nodes.some((node) => own.has(node)),
+      'by one of its own',
+    );
+    await world.heal();
+    await sender.stop();
+    await receiver.stop();
+  });
+
+  await t.test('ibv_rc_pingpong, which never gives up', async (t) => {
+    const words = (side: 'a' | 'b'): string[] => [
+      ...['-d', world[side].device, '-g', String(gidIndex(world[side])), '-n', '1000000', '-p', '18515'],
+    ];
+    const server = await start(t, 'ibv_rc_pingpong', words('b'));
+    const local = await server.line(/local address/, 10_000).catch(() => undefined);
+    const client = await start(t, 'ibv_rc_pingpong', [...words('a'), '127.0.0.1']);
+    await until(() => world.counter('a', 'rdma_sends') > 100, { timeoutMs: 20_000, what: `pings ${local}` });
+    await world.lose(100);
+    const answer = await untilWhy(agent, client.pid, (a) => a.subScene === 'PathDown', { what: 'the path' });
+    t.equal(answer.scene, 'NetworkStall');
+    await world.heal();
+    await client.stop();
+    await server.stop();
+  });
+
+  await t.test('decoys', async (t) => {
+    const quiet = async (pid: number, what: string): Promise<void> => {
+      // Three questions, each of them after a pass of its own.
+      for (let asked = 0; asked < 3; asked++)
+        t.ok(await well(pid), `${what}: ${(await agent.why(pid)).summary}`);
+    };
+    const { sender, receiver } = await world.pair({ both: { do: 'ping', pace_ms: 5, timeout: 10 } });
+    const before = world.counter('a', 'completer_retry_err');
+    await world.lose(20);
+    await until(() => world.counter('a', 'completer_retry_err') > before + 3, {
+      timeoutMs: 20_000,
+      what: 'retries',
+    });
+    await world.heal();
+    const steps = sender.truths('step').length;
+    await until(() => sender.truths('step').length > steps + 1, { timeoutMs: 30_000, what: 'steps' });
+    await until(() => well(sender.pid), { timeoutMs: 20_000, what: 'retries that were answered' });
+    await quiet(sender.pid, 'retries that were answered');
+
+    const idle = await world.pair({ both: { do: 'idle' } });
+    await world.lose(100);
+    await quiet(idle.sender.pid, 'who has nothing on the way');
+    await world.heal();
+
+    const other = await createRdmaWorld(t);
+    await other.down('b');
+    await quiet(sender.pid, 'a port that it does not use');
+    for (const proc of [sender, receiver, idle.sender, idle.receiver]) await proc.stop();
+  });
+
+  await t.test('the parent is killed, its child keeps the queue pairs', async (t) => {
+    const { sender, receiver } = await world.pair({ both: { do: 'ping' }, receiver: { fork: 'outlive' } });
+    const child = await receiver.ready('child');
+    t.teardown(() => existsSync(`/proc/${child.pid}`) && process.kill(child.pid, 'SIGKILL'));
+    await sender.ready('step');
+    await receiver.stop('SIGKILL');
+    const answer = await untilWhy(agent, sender.pid, (a) => brief(a).root === `pid:${receiver.pid}`, {
+      what: 'who made the queue pair',
+      timeoutMs: 20_000,
+    });
+    t.same(chainFlaws(answer), []);
+    process.kill(child.pid, 'SIGKILL');
+    await sender.stop();
+  });
+});
