@@ -83,9 +83,30 @@ export interface RdmaCountersAttrs {
 }
 
 /** `UNKNOWN`: it was there before the agent, and its driver keeps the state in the device alone. */
-export const QP_STATES = ['RESET', 'INIT', 'RTR', 'RTS', 'SQD', 'SQE', 'ERR', 'DESTROYED', 'UNKNOWN'] as const;
+export const QP_STATES = [
+  'RESET',
+  'INIT',
+  'RTR',
+  'RTS',
+  'SQD',
+  'SQE',
+  'ERR',
+  'DESTROYED',
+  'UNKNOWN',
+] as const;
 export type QpState = (typeof QP_STATES)[number];
-export const QP_TYPES = ['SMI', 'GSI', 'RC', 'UC', 'UD', 'RAW_PACKET', 'XRC_INI', 'XRC_TGT', 'DRIVER', 'OTHER'] as const;
+export const QP_TYPES = [
+  'SMI',
+  'GSI',
+  'RC',
+  'UC',
+  'UD',
+  'RAW_PACKET',
+  'XRC_INI',
+  'XRC_TGT',
+  'DRIVER',
+  'OTHER',
+] as const;
 export type QpType = (typeof QP_TYPES)[number];
 
 /** A queue pair as it is after a change; entity `qp:mlx5_0/291`; pid is its owner by the restrack entry. */

@@ -23,7 +23,9 @@ type RdmaRig = Rig<RdmaProbe>;
 /** @throws Error with what is off: nothing of what follows could come true */
 async function startRdma(scope: Scope): Promise<RdmaRig> {
   const rig = await startProbe(scope, (context) => new RdmaProbe(context));
-  const off = rig.probe.checks().filter(({ status, name }) => status !== 'ok' && !/ports|counters/.test(name));
+  const off = rig.probe
+    .checks()
+    .filter(({ status, name }) => status !== 'ok' && !/ports|counters/.test(name));
   if (off.length > 0) throw new Error(JSON.stringify(off, null, 1));
   return rig;
 }
