@@ -44,7 +44,8 @@ t.test('rank 1 stops enqueueing in a read: rank 0 spins, and is told for whom', 
   const answer = await until(
     async () => {
       const said = await agent.why(zero);
-      return said.verdict === 'cause-found' ? said : undefined;
+      // Whoever spins beside other tests is starved of CPU for a while, which is true as well.
+      return said.verdict === 'cause-found' && said.subScene !== 'CpuStarved' ? said : undefined;
     },
     { timeoutMs: 30_000, what: 'a cause', everyMs: 200 },
   );
