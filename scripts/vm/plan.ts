@@ -170,7 +170,7 @@ const GPU_TRACE: Step = {
 const RDMA: Step = {
   name: 'rdma',
   source: 'test/probes/rdma.test.ts',
-  proves: ['rdma', 'rdma_rxe'],
+  proves: ['rdma', 'rdma_cm', 'rdma_rxe'],
   timeoutSeconds: 300,
 };
 

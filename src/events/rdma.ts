@@ -83,9 +83,30 @@ export interface RdmaCountersAttrs {
 }
 
 /** `UNKNOWN`: it was there before the agent, and its driver keeps the state in the device alone. */
-export const QP_STATES = ['RESET', 'INIT', 'RTR', 'RTS', 'SQD', 'SQE', 'ERR', 'DESTROYED', 'UNKNOWN'] as const;
+export const QP_STATES = [
+  'RESET',
+  'INIT',
+  'RTR',
+  'RTS',
+  'SQD',
+  'SQE',
+  'ERR',
+  'DESTROYED',
+  'UNKNOWN',
+] as const;
 export type QpState = (typeof QP_STATES)[number];
-export const QP_TYPES = ['SMI', 'GSI', 'RC', 'UC', 'UD', 'RAW_PACKET', 'XRC_INI', 'XRC_TGT', 'DRIVER', 'OTHER'] as const;
+export const QP_TYPES = [
+  'SMI',
+  'GSI',
+  'RC',
+  'UC',
+  'UD',
+  'RAW_PACKET',
+  'XRC_INI',
+  'XRC_TGT',
+  'DRIVER',
+  'OTHER',
+] as const;
 export type QpType = (typeof QP_TYPES)[number];
 
 /** A queue pair as it is after a change; entity `qp:mlx5_0/291`; pid is its owner by the restrack entry. */
@@ -188,7 +209,10 @@ export interface RdmaAsyncAttrs {
 
 /** An event of the RDMA connection manager; entity is the process, else the peer. value: errno, 0: none */
 export interface RdmaCmAttrs {
-  /** `CONNECT_REQUEST`, `ESTABLISHED`, `UNREACHABLE`, `REJECTED`, `DISCONNECTED`, … without RDMA_CM_EVENT_. */
+  /**
+   * `CONNECT_REQUEST`, `ESTABLISHED`, `UNREACHABLE`, `REJECTED`, `DISCONNECTED`, … without RDMA_CM_EVENT_; as the kernel
+   * tells the library, which makes ESTABLISHED of the CONNECT_RESPONSE that whoever connects is told of.
+   */
   readonly event: string;
   readonly status: number;
   readonly start?: number;
