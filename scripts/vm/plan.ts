@@ -178,7 +178,7 @@ const GPU_SPLITS: Step = {
 const RDMA: Step = {
   name: 'rdma',
   source: 'test/probes/rdma.test.ts',
-  proves: ['rdma', 'rdma_rxe'],
+  proves: ['rdma', 'rdma_cm', 'rdma_rxe'],
   timeoutSeconds: 300,
 };
 

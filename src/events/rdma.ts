@@ -209,7 +209,10 @@ export interface RdmaAsyncAttrs {
 
 /** An event of the RDMA connection manager; entity is the process, else the peer. value: errno, 0: none */
 export interface RdmaCmAttrs {
-  /** `CONNECT_REQUEST`, `ESTABLISHED`, `UNREACHABLE`, `REJECTED`, `DISCONNECTED`, … without RDMA_CM_EVENT_. */
+  /**
+   * `CONNECT_REQUEST`, `ESTABLISHED`, `UNREACHABLE`, `REJECTED`, `DISCONNECTED`, … without RDMA_CM_EVENT_; as the kernel
+   * tells the library, which makes ESTABLISHED of the CONNECT_RESPONSE that whoever connects is told of.
+   */
   readonly event: string;
   readonly status: number;
   readonly start?: number;

@@ -160,7 +160,11 @@ static void set_up(int argc, char **argv, int listens)
 {
 	device = device_open(argc, argv, bytes > 4096 ? bytes : 4096);
 	if (strcmp(waits, "event") == 0) channel = NEED(ibv_create_comp_channel(device.context));
-	cq = NEED(ibv_create_cq(device.context, n * (limits.sends + limits.recvs) + 16, NULL, channel, 0));
+	struct ibv_device_attr most;
+	ZERO(ibv_query_device(device.context, &most));
+	// Of all sends together so many are on the way; a listener answers one at a time.
+	long entries = n * (1 + limits.recvs) + limits.sends + 16;
+	cq = NEED(ibv_create_cq(device.context, entries < most.max_cqe ? entries : most.max_cqe, NULL, channel, 0));
 	qps = NEED(calloc(n, sizeof *qps));
 	mine = NEED(calloc(n, sizeof *mine));
 	theirs = NEED(calloc(n, sizeof *theirs));
