@@ -6,7 +6,7 @@
  *   retry      the completer returns: one look at a flag, unless a retry has begun (rdma/retries.bpf.h)
  *   rnr        the peer had no receive posted, and the time it asked for is over: it is sent again
  *   gave_up    a queue pair goes into ERR, not being asked to
- *   ended      a queue pair is gone
+ *   begun      a queue pair is made, ended: it is gone
  *   retries    a pass over those in trouble, when user space asks for it: what is over, what was not told yet
  *
  * The completer runs once or twice an acknowledge, too often for a kprobe: it is fexit where that can be had. This holds
@@ -28,16 +28,16 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 /* The argument was a void pointer before 6.10. */
 SEC("fexit/rxe_completer")
-int BPF_PROG(retry__fexit, struct rxe_qp *qp, int ret)
+int BPF_PROG(retry__fexit, struct rxe_qp *qp)
 {
-	return completer_returned(qp, !ret);
+	return completer_returned(qp);
 }
 
-/* At its entry, what an earlier call has begun: by the counter alone. */
+/* At its entry: what an earlier call has begun. */
 SEC("kprobe/rxe_completer")
 int BPF_KPROBE(retry__kprobe, struct rxe_qp *qp)
 {
-	return completer_returned(qp, false);
+	return completer_returned(qp);
 }
 
 static __always_inline int rnr_is_over(struct timer_list *timer)
@@ -119,10 +119,23 @@ int BPF_KPROBE(gave_up__kprobe, struct rxe_qp *qp)
 	return qp_gives_up(qp);
 }
 
+static __always_inline bool is_qp(struct rdma_restrack_entry *res)
+{
+	return BPF_CORE_READ(res, type) == bpf_core_enum_value(enum rdma_restrack_type, RDMA_RESTRACK_QP);
+}
+
+SEC("kprobe/rdma_restrack_add")
+int BPF_KPROBE(begun__kprobe, struct rdma_restrack_entry *res)
+{
+	if (is_qp(res))
+		account_begins(qp_of_res(res));
+	return 0;
+}
+
 SEC("kprobe/rdma_restrack_del")
 int BPF_KPROBE(ended__kprobe, struct rdma_restrack_entry *res)
 {
-	if (BPF_CORE_READ(res, type) == bpf_core_enum_value(enum rdma_restrack_type, RDMA_RESTRACK_QP))
+	if (is_qp(res))
 		retries_end((void *)qp_of_res(res) - bpf_core_field_offset(struct rxe_qp, ibqp));
 	return 0;
 }

@@ -3,16 +3,11 @@
  * What queue pairs of Soft-RoCE send again, summed up by queue pair: one that is told of at once, then four records a
  * second at most, and whatever has come since at the next pass.
  *
- * A retry begins in rxe_completer(), which says so in the device's counter and in the queue pair (started_retry), and
- * then may run the requester at once. What is seen at its return:
- *
- *   started_retry  a retry has begun since the last answer: now, or in an earlier call
- *   timeout_retry  this call was the ACK timer's and has found no answer waiting
- *   0 returned     it has work left. After the timer alone that is so only when a retry has begun: certain
- *
- * Where that is not enough (the peer has asked for it) the device's counter decides: it must have grown by more than
- * is accounted for. So the sum over queue pairs is the counter's; two of them that begin at the same microsecond may be
- * taken for each other.
+ * A retry begins in rxe_completer(), which counts it for the device, marks the queue pair (started_retry), and then may
+ * run the requester at once. So what is seen at its return is a mark, which stays until the next answer, and whether the
+ * device has counted more than is accounted for: then one of these is this queue pair's. The mark alone would not do, nor
+ * would the timer's (timeout_retry): with nothing on its way a timeout counts as none. So the sum over queue pairs is the
+ * counter's, always; two of them that begin in the same microsecond may be taken for each other.
  *
  * The timer itself (retransmit_timer) is no measure: it fires about twice as often as anything is sent again.
  */
@@ -126,42 +121,61 @@ static __always_inline __u64 device_retries(struct ib_device *device)
 	return count;
 }
 
-/* Whether one more of the device's retries is this queue pair's; if so it is accounted for. */
-static __always_inline bool claim_retry(struct rxe_qp *qp, bool certain)
+static __always_inline struct xctl_rxe_device *account_of(struct ib_device *device, __u64 first)
 {
-	struct ib_device *device = BPF_CORE_READ(qp, ibqp.device);
-	__u64 counter = device_retries(device);
+	struct xctl_rxe_device *known, fresh = { .first = first };
 	__u32 index = BPF_CORE_READ(device, index);
-	struct xctl_rxe_device *d = bpf_map_lookup_elem(&xctl_rxe_devices, &index), fresh = {};
 
-	if (!d) {
-		/* What the agent saw nothing of is nobody's. */
-		fresh.first = counter ? counter - 1 : 0;
-		bpf_map_update_elem(&xctl_rxe_devices, &index, &fresh, BPF_NOEXIST);
-		d = bpf_map_lookup_elem(&xctl_rxe_devices, &index);
-		if (!d) {
-			xctl_count_loss(XCTL_LOST_TABLE_FULL);
-			return certain;
-		}
-	}
-	d->counter = counter;
-	if (!certain && counter <= d->first + d->told)
-		return false;
-	__sync_fetch_and_add(&d->told, 1);
-	return true;
+	known = bpf_map_lookup_elem(&xctl_rxe_devices, &index);
+	if (known)
+		return known;
+	bpf_map_update_elem(&xctl_rxe_devices, &index, &fresh, BPF_NOEXIST);
+	known = bpf_map_lookup_elem(&xctl_rxe_devices, &index);
+	if (!known)
+		xctl_count_loss(XCTL_LOST_TABLE_FULL);
+	return known;
 }
 
-static __always_inline int completer_returned(struct rxe_qp *qp, bool worked)
+/* Whether one more of the device's retries is to be accounted for; if so it is. */
+static __always_inline bool claim_retry(struct rxe_qp *qp)
 {
-	bool timeout;
+	struct ib_device *device = BPF_CORE_READ(qp, ibqp.device);
+	__u64 counter = device_retries(device), told;
+	struct xctl_rxe_device *d;
 
+	/* Of a queue pair that is older than the agent: what is marked is most likely one that has just begun. */
+	d = account_of(device, counter ? counter - 1 : 0);
+	if (!d)
+		return true;
+	d->counter = counter;
+	for (int i = 0; i < 4; i++) {
+		told = d->told;
+		if (counter <= d->first + told)
+			return false;
+		if (__sync_val_compare_and_swap(&d->told, told, told + 1) == told)
+			return true;
+	}
+	/* Others took theirs at the same moment: the next look finds it. */
+	return false;
+}
+
+static __always_inline int completer_returned(struct rxe_qp *qp)
+{
 	/* As a rule it ends here. */
 	if (!BPF_CORE_READ(qp, comp.started_retry))
 		return 0;
-	timeout = BPF_CORE_READ(qp, comp.timeout_retry);
-	if (claim_retry(qp, timeout && worked))
-		note_retry(qp, 1, timeout, 0);
+	if (claim_retry(qp))
+		note_retry(qp, 1, !!BPF_CORE_READ(qp, comp.timeout_retry), 0);
 	return 0;
+}
+
+/* Before a queue pair can retry anything: what the device has counted so far is not of those that are made from now on. */
+static __always_inline void account_begins(struct ib_qp *qp)
+{
+	struct ib_device *device = BPF_CORE_READ(qp, device);
+
+	if (BPF_CORE_READ(device, ops.driver_id) == RDMA_DRIVER_RXE)
+		account_of(device, device_retries(device));
 }
 
 /* ---- a pass over those in trouble ---------------------------------------------- */

@@ -65,7 +65,8 @@ function applyCm(graph: StateGraph, event: EventOf<'rdma.cm'>): void {
   const { event: what, status, remote, remotePort } = attrs;
   const known = process.rdma?.connect;
   const same = known !== undefined && known.remote === remote && known.remotePort === remotePort;
-  if (what === 'ESTABLISHED') {
+  // Whoever connects is told of the response; its library makes ESTABLISHED of that.
+  if (what === 'ESTABLISHED' || what === 'CONNECT_RESPONSE') {
     if (same && process.rdma !== undefined) process.rdma.connect = undefined;
     if (same) unblock(graph, process);
     return;

@@ -27,6 +27,7 @@ const WITHOUT: Readonly<Record<RdmaObject, Without>> = {
     retry: 'retries of Soft-RoCE are not seen by queue pair',
     rnr: 'receivers without buffers are not seen by queue pair',
     gave_up: 'queue pairs that give up are not seen',
+    begun: 'one retry of each device may be taken for another queue pair’s',
     ended: 'the last retries of a queue pair may not be told',
     retries: 'ends of retries are not seen',
   },

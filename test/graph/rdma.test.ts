@@ -293,7 +293,7 @@ t.test('connections: one story per address and pause, and over when one is made'
   t.same(edges(s, 'pid:10'), ['BlockedBy peer:10.0.0.7']);
   cm(s, 10, 'ESTABLISHED', { status: 0 });
   t.ok(s.graph.process(10)?.rdma?.connect, 'to somebody else');
-  cm(s, 10, 'ESTABLISHED', { status: 0, remote: '10.0.0.7' });
+  cm(s, 10, 'CONNECT_RESPONSE', { status: 0, remote: '10.0.0.7' });
   t.equal(s.graph.process(10)?.rdma?.connect, undefined);
   t.same(edges(s, 'pid:10'), []);
 });

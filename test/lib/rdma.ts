@@ -51,6 +51,8 @@ export interface PairOptions {
   /** The sender's side; a unless said. */
   readonly from?: Side;
   readonly options?: StartOptions;
+  /** Ends them; else the world's does. */
+  readonly scope?: Scope;
 }
 
 export interface Pair {
@@ -130,8 +132,14 @@ export async function createRdmaWorld(scope: Scope): Promise<RdmaWorld> {
   await usable(a);
   await usable(b);
 
-  const startAt = (side: Side, name: string, args: Args = {}, options?: StartOptions): Promise<Proc> =>
-    startWorkload(scope, name, { dev: ends[side].device, addr: ends[side].ipv4, ...args }, options);
+  const startAt = (
+    side: Side,
+    name: string,
+    args: Args = {},
+    options?: StartOptions,
+    within = scope,
+  ): Promise<Proc> =>
+    startWorkload(within, name, { dev: ends[side].device, addr: ends[side].ipv4, ...args }, options);
   const heal = async (): Promise<void> => {
     for (const { netdev } of [a, b])
       await run('tc', ['qdisc', 'delete', 'dev', netdev, 'root']).catch(() => undefined);
@@ -157,12 +165,13 @@ export async function createRdmaWorld(scope: Scope): Promise<RdmaWorld> {
       await usable(b);
     },
     counter: (at, name) => counterOf(ends[at], name),
-    start: startAt,
-    pair: async ({ both = {}, sender, receiver, from = 'a', options } = {}) => {
-      const listens = { role: 'listen', ...both, ...receiver };
-      const listener = await startAt(from === 'a' ? 'b' : 'a', 'rdma', listens, options);
+    start: (side, name, args, options) => startAt(side, name, args, options),
+    pair: async ({ both = {}, sender, receiver, from = 'a', options, scope: own } = {}) => {
+      const to = from === 'a' ? 'b' : 'a';
+      const listener = await startAt(to, 'rdma', { role: 'listen', ...both, ...receiver }, options, own);
       const port = (await listener.ready('listen')).number('port');
-      const connector = await startAt(from, 'rdma', { role: 'connect', port, ...both, ...sender }, options);
+      const args = { role: 'connect', port, ...both, ...sender };
+      const connector = await startAt(from, 'rdma', args, options, own);
       await listener.ready();
       await connector.ready();
       return { sender: connector, receiver: listener };

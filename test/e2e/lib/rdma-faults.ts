@@ -37,8 +37,8 @@ export const RDMA_FAULTS: readonly RdmaFault[] = [
   {
     name: 'blackhole, retried for ever',
     askedS: 3,
-    prepare: async (_scope, world) => {
-      const pair = await running(world, { do: 'ping', ...FOR_EVER });
+    prepare: async (scope, world) => {
+      const pair = await running(scope, world, { do: 'ping', ...FOR_EVER });
       return {
         pid: pair.sender.pid,
         inject: () => world.lose(100),
@@ -51,8 +51,8 @@ export const RDMA_FAULTS: readonly RdmaFault[] = [
   {
     name: 'blackhole, the sender spins on its completion queue',
     askedS: 3,
-    prepare: async (_scope, world) => {
-      const pair = await running(world, { do: 'write', pace_ms: 1, ...FOR_EVER }, { wait: 'poll' });
+    prepare: async (scope, world) => {
+      const pair = await running(scope, world, { do: 'write', pace_ms: 1, ...FOR_EVER }, { wait: 'poll' });
       return {
         pid: pair.sender.pid,
         inject: () => world.lose(100),
@@ -65,8 +65,8 @@ export const RDMA_FAULTS: readonly RdmaFault[] = [
   {
     name: 'blackhole, retries exceeded',
     askedS: 3,
-    prepare: async (_scope, world) => {
-      const pair = await running(world, { do: 'ping', ...GIVES_UP });
+    prepare: async (scope, world) => {
+      const pair = await running(scope, world, { do: 'ping', ...GIVES_UP });
       return {
         pid: pair.sender.pid,
         inject: async () => {
@@ -82,7 +82,7 @@ export const RDMA_FAULTS: readonly RdmaFault[] = [
     name: 'port down',
     askedS: 3,
     prepare: async (scope, world) => {
-      const pair = await running(world, { do: 'ping', ...FOR_EVER });
+      const pair = await running(scope, world, { do: 'ping', ...FOR_EVER });
       scope.teardown(() => world.up('b'));
       return {
         pid: pair.sender.pid,
@@ -100,8 +100,8 @@ export const RDMA_FAULTS: readonly RdmaFault[] = [
   {
     name: 'peer killed',
     askedS: 3,
-    prepare: async (_scope, world) => {
-      const pair = await running(world, { do: 'ping', ...FOR_EVER });
+    prepare: async (scope, world) => {
+      const pair = await running(scope, world, { do: 'ping', ...FOR_EVER });
       return {
         pid: pair.sender.pid,
         inject: async () => {
@@ -115,8 +115,8 @@ export const RDMA_FAULTS: readonly RdmaFault[] = [
   {
     name: 'peer stopped: RNR',
     askedS: 3,
-    prepare: async (_scope, world) => {
-      const pair = await running(world, { do: 'stream', pace_ms: 5, ...FOR_EVER });
+    prepare: async (scope, world) => {
+      const pair = await running(scope, world, { do: 'stream', pace_ms: 5, ...FOR_EVER });
       return {
         pid: pair.sender.pid,
         inject: async () => {
@@ -134,9 +134,9 @@ export const RDMA_FAULTS: readonly RdmaFault[] = [
   {
     name: 'peer posts no receives: RNR',
     askedS: 3,
-    prepare: async (_scope, world) => {
+    prepare: async (scope, world) => {
       const waits = { do: 'stream', start: 'signal', ...FOR_EVER };
-      const pair = await world.pair({ both: waits, receiver: { recvs: 0, wait: 'sleep' } });
+      const pair = await world.pair({ scope, both: waits, receiver: { recvs: 0, wait: 'sleep' } });
       return {
         pid: pair.sender.pid,
         inject: async () => {
@@ -158,11 +158,12 @@ export const RDMA_FAULTS: readonly RdmaFault[] = [
 
 /** A pair that gets on. */
 async function running(
+  scope: Scope,
   world: RdmaWorld,
   both: Readonly<Record<string, string | number>>,
   sender: Readonly<Record<string, string | number>> = {},
 ): Promise<Pair> {
-  const pair = await world.pair({ both, sender });
+  const pair = await world.pair({ scope, both, sender });
   await pair.sender.ready('step');
   return pair;
 }
