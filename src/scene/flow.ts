@@ -1,11 +1,14 @@
 /** What is wrong with a TCP flow by its own numbers, and how to say so. */
-import type { FlowNode } from '../graph/model.js';
+import type { FlowNode, FlowTrouble } from '../graph/model.js';
 import { CONFIDENCE } from './confidence.js';
 import type { Fault } from './finding.js';
 import { count, duration, remoteOf } from './words.js';
 
 /** A flow must have lost this many segments before its losses are called a cause. */
 const LOSSY_RETRANSMITS = 3;
+
+/** A wait that goes on for longer after the last loss was made good is for something else. */
+const MADE_GOOD_MS = 2_000;
 
 /** A fault that stops the flow: timeouts in a row, no answer to SYN, a closed window. */
 export function flowFault(flow: FlowNode, now: number): Fault | undefined {
@@ -50,9 +53,18 @@ export function flowFault(flow: FlowNode, now: number): Fault | undefined {
   return undefined;
 }
 
-/** Losses that slow a flow down without stopping it; only a cause for a thread that waits on it again and again. */
-export function lossFault(flow: FlowNode): Fault | undefined {
-  const { attrs, trouble } = flow;
+/**
+ * Losses that slow a flow down without stopping it; only a cause for a thread that waits on it again and again, or all
+ * the time. `waitSince`: those that were made good while it waited count as well, for between two of them nothing is
+ * wrong with the flow.
+ */
+export function lossFault(
+  flow: FlowNode,
+  now: number,
+  waitSince = Number.POSITIVE_INFINITY,
+): Fault | undefined {
+  const { attrs } = flow;
+  const trouble = flow.trouble ?? madeGood(flow, now, waitSince);
   if (attrs === undefined || trouble === undefined) return undefined;
   if (trouble.kind !== 'retransmit' && trouble.kind !== 'timeout') return undefined;
   if (attrs.retransmits < LOSSY_RETRANSMITS) return undefined;
@@ -67,6 +79,11 @@ export function lossFault(flow: FlowNode): Fault | undefined {
     recommendations: pathAdvice(flow),
     strength: 'hard',
   };
+}
+
+function madeGood({ lastTrouble }: FlowNode, now: number, waitSince: number): FlowTrouble | undefined {
+  if (lastTrouble === undefined || lastTrouble.until < waitSince) return undefined;
+  return now - lastTrouble.until > MADE_GOOD_MS ? undefined : lastTrouble;
 }
 
 function pathAdvice(flow: FlowNode): readonly string[] {

@@ -133,7 +133,7 @@ function followTcp(walk: Walk, thread: Thread, wait: EventOf<'wait.tcp'>, path: 
   if (fault !== undefined) return { kind: 'fault', fault, links: [own] };
   const reverse = otherEnd(walk, node, thread);
   if (reverse !== undefined) return reverse;
-  const loss = waitedMs(thread) < STUCK_MS ? undefined : lossFault(node);
+  const loss = waitedMs(thread) < STUCK_MS ? undefined : lossFault(node, walk.now, wait.attrs.since);
   if (loss !== undefined) return { kind: 'fault', fault: loss, links: [own] };
   const short = moving(thread);
   if (short !== undefined) return short;
@@ -156,7 +156,8 @@ function otherEnd(walk: Walk, flow: FlowNode, thread: Thread): Outcome | undefin
   const reverse = walk.graph.nodes.get(reverseFlowId(flow.attrs));
   if (reverse?.type !== 'flow') return undefined;
   const fault =
-    flowFault(reverse, walk.now) ?? (waitedMs(thread) < STUCK_MS ? undefined : lossFault(reverse));
+    flowFault(reverse, walk.now) ??
+    (waitedMs(thread) < STUCK_MS ? undefined : lossFault(reverse, walk.now, thread.wait.attrs.since));
   if (fault === undefined || fault.subScene === 'ZeroWindow') return undefined;
   const owner = reverse.in.find((edge) => edge.kind === 'Consumes')?.from;
   const links: Link[] = [waitLink(thread, flow)];

@@ -32,7 +32,7 @@ export function oftenOn(walk: Walk, thread: Thread, path: readonly Step[]): Outc
   });
   if (node.type === 'flow') {
     if (node.trouble?.kind !== 'retransmit') return undefined;
-    const fault = lossFault(node);
+    const fault = lossFault(node, walk.now);
     return fault === undefined ? undefined : { kind: 'fault', fault, links: [own(fault.began, fault.facts)] };
   }
   if (isStorage(node)) {

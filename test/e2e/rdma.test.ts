@@ -49,7 +49,7 @@ t.test('RDMA', { skip }, async (t) => {
 
   await t.test('a thousand queue pairs, and one path that is gone', async (t) => {
     const both = { do: 'write', n: 1_000, recvs: 1, depth: 64, pace_ms: 1, retry_cnt: 7 };
-    const { sender, receiver } = await world.pair({ scope: t, both });
+    const { sender } = await world.pair({ scope: t, both });
     await sender.ready('step');
     await world.lose(100);
     const answer = await untilWhy(agent, sender.pid, (a) => a.subScene === 'PathDown', {
@@ -85,7 +85,7 @@ t.test('RDMA', { skip }, async (t) => {
       for (let asked = 0; asked < 3; asked++)
         t.ok(await well(pid), `${what}: ${(await agent.why(pid)).summary}`);
     };
-    const { sender, receiver } = await world.pair({ scope: t, both: { do: 'ping', pace_ms: 5, timeout: 10 } });
+    const { sender } = await world.pair({ scope: t, both: { do: 'ping', pace_ms: 5, timeout: 10 } });
     const before = world.counter('a', 'completer_retry_err');
     await world.lose(20);
     await until(() => world.counter('a', 'completer_retry_err') > before + 3, {
@@ -109,7 +109,11 @@ t.test('RDMA', { skip }, async (t) => {
   });
 
   await t.test('the parent is killed, its child keeps the queue pairs', async (t) => {
-    const { sender, receiver } = await world.pair({ scope: t, both: { do: 'ping' }, receiver: { fork: 'outlive' } });
+    const { sender, receiver } = await world.pair({
+      scope: t,
+      both: { do: 'ping' },
+      receiver: { fork: 'outlive' },
+    });
     const child = await receiver.ready('child');
     t.teardown(() => existsSync(`/proc/${child.pid}`) && process.kill(child.pid, 'SIGKILL'));
     await sender.ready('step');

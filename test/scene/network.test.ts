@@ -17,6 +17,18 @@ function samples(story: Story, pid: number, attrs: typeof A, count: number): voi
   for (let i = 0; i < count; i++) story.later(1_000).receives(pid, attrs, { forMs: 0 }).pass();
 }
 
+/** 20 had to send again what 10 waits for, and that was acked so long ago. */
+function madeGood(story: Story, agoMs: number): void {
+  const back = reversed(A);
+  story
+    .seen(10)
+    .seen(20)
+    .transport('transport.timeout', story.owner(down(story, back), 20), 5);
+  const acked = { ...back, retransmits: 5, totalRetrans: 5, timeouts: 5 };
+  story.later(1_000).transport('transport.recovered', story.owner(acked, 20), 1_000).later(agoMs);
+  story.receives(10, A).futex(20).holders(idOf(A), 20).pass();
+}
+
 table([
   {
     name: 'the main thread waits on a flow without ACKs',
@@ -183,6 +195,23 @@ table([
         .receives(10, { ...A, retransmits: 4, timeouts: 1 }),
     ask: 10,
     expect: { verdict: 'cause-found', scene: 'NetworkDrop', root: idOf(A), confidence: 0.75 },
+  },
+  {
+    name: 'between two losses of the other end on this node',
+    tell: (s) => madeGood(s, 100),
+    ask: 10,
+    expect: {
+      verdict: 'cause-found',
+      scene: 'NetworkDrop',
+      root: idOf(reversed(A)),
+      chain: ['pid:10', idOf(A), 'pid:20', idOf(reversed(A))],
+    },
+  },
+  {
+    name: 'long after the last loss was made good',
+    tell: (s) => madeGood(s, 3_000),
+    ask: 10,
+    expect: { verdict: 'cause-found', scene: 'ProcessBlocked/WaitsOnPeer', root: 'pid:20' },
   },
   {
     name: 'one retransmit is no cause',
