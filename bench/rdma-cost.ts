@@ -13,7 +13,7 @@ import { Kernel } from '../src/kernel/kernel.js';
 import type { LoadedObject } from '../src/kernel/program.js';
 import { createLog } from '../src/util/log.js';
 import { start } from '../test/lib/proc.js';
-import { createRdmaWorld, gidIndex, rdmaMissing, type RdmaWorld, type Side } from '../test/lib/rdma.js';
+import { createRdmaWorld, gidIndex, listening, rdmaMissing, type RdmaWorld, type Side } from '../test/lib/rdma.js';
 import { openScope } from '../test/lib/scope.js';
 import { until } from '../test/lib/until.js';
 import { progress, report } from './lib/report.js';
@@ -43,7 +43,7 @@ async function perftest(
     ...['-F', '-D', '3600', ...more],
   ];
   const server = await start(scope, name, words('b'));
-  await server.line(/Waiting for client/, 20_000);
+  await listening(TCP_PORT);
   const client = await start(scope, name, [...words('a'), '127.0.0.1']);
   const began = world.counter('a', 'sent_pkts');
   await until(() => world.counter('a', 'sent_pkts') - began > 1_000, {

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import t from 'tap';
 import { startAgent } from '../lib/agent.js';
 import { start } from '../lib/proc.js';
-import { createRdmaWorld, gidIndex, queuePairs, rdmaMissing } from '../lib/rdma.js';
+import { createRdmaWorld, gidIndex, listening, queuePairs, rdmaMissing } from '../lib/rdma.js';
 import { until } from '../lib/until.js';
 import { brief, chainFlaws, untilWhy } from './lib/ask.js';
 import { RDMA_FAULTS } from './lib/rdma-faults.js';
@@ -23,6 +23,7 @@ t.test('RDMA', { skip }, async (t) => {
   for (const fault of RDMA_FAULTS) {
     await t.test(fault.name, async (t) => {
       const { pid, inject, right, heal, recovers } = await fault.prepare(t, world);
+      t.teardown(() => world.heal());
       t.ok(await well(pid), `nothing is made up before: ${(await agent.why(pid)).summary}`);
       await inject();
       const answer = await untilWhy(agent, pid, right, { what: fault.name, timeoutMs: 5_000 });
@@ -66,13 +67,15 @@ t.test('RDMA', { skip }, async (t) => {
   });
 
   await t.test('ibv_rc_pingpong, which never gives up', async (t) => {
+    const port = 18_515;
     const words = (side: 'a' | 'b'): string[] => [
-      ...['-d', world[side].device, '-g', String(gidIndex(world[side])), '-n', '1000000', '-p', '18515'],
+      ...['-d', world[side].device, '-g', String(gidIndex(world[side])), '-n', '1000000', '-p', String(port)],
     ];
-    const server = await start(t, 'ibv_rc_pingpong', words('b'));
-    const local = await server.line(/local address/, 10_000).catch(() => undefined);
+    await start(t, 'ibv_rc_pingpong', words('b'));
+    await listening(port);
+    const before = world.counter('a', 'rdma_sends');
     const client = await start(t, 'ibv_rc_pingpong', [...words('a'), '127.0.0.1']);
-    await until(() => world.counter('a', 'rdma_sends') > 100, { timeoutMs: 20_000, what: `pings ${local}` });
+    await until(() => world.counter('a', 'rdma_sends') > before + 100, { timeoutMs: 20_000, what: 'pings' });
     await world.lose(100);
     const answer = await untilWhy(agent, client.pid, (a) => a.subScene === 'PathDown', { what: 'the path' });
     t.equal(answer.scene, 'NetworkStall');

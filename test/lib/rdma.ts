@@ -188,6 +188,16 @@ export function counterOf({ device, port }: RdmaEnd, name: string): number {
   return Number(readFileSync(`${DEVICES}/${device}/ports/${port}/hw_counters/${name}`, 'latin1').trim());
 }
 
+/** Until somebody accepts TCP connections there: other people's programs say that to a buffer of theirs. */
+export async function listening(port: number): Promise<void> {
+  const hex = port.toString(16).toUpperCase().padStart(4, '0');
+  const entry = new RegExp(`:${hex} [0-9A-F]+:0000 0A `);
+  await until(() => ['tcp', 'tcp6'].some((name) => entry.test(readFileSync(`/proc/net/${name}`, 'latin1'))), {
+    timeoutMs: 10_000,
+    what: `a listener at port ${port}`,
+  });
+}
+
 /** What is sent here from one end to the other goes over the wire, and who is there is known for good. */
 async function way(from: RdmaEnd, to: RdmaEnd): Promise<void> {
   // A link that is down has lost all of it.
