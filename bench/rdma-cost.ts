@@ -13,7 +13,14 @@ import { Kernel } from '../src/kernel/kernel.js';
 import type { LoadedObject } from '../src/kernel/program.js';
 import { createLog } from '../src/util/log.js';
 import { start } from '../test/lib/proc.js';
-import { createRdmaWorld, gidIndex, listening, rdmaMissing, type RdmaWorld, type Side } from '../test/lib/rdma.js';
+import {
+  createRdmaWorld,
+  gidIndex,
+  listening,
+  rdmaMissing,
+  type RdmaWorld,
+  type Side,
+} from '../test/lib/rdma.js';
 import { openScope } from '../test/lib/scope.js';
 import { until } from '../test/lib/until.js';
 import { progress, report } from './lib/report.js';
