@@ -1,7 +1,9 @@
 /** The few functions of libc that Node does not offer. */
 import { nativeMemory, Pinned } from './memory.js';
-import { errno, errnoName, Library } from './native.js';
+import { errno, errnoName, Library, memcpy } from './native.js';
 import { NativeError } from '../util/errors.js';
+
+export { cString } from './native.js';
 
 const libc = Library.open(undefined);
 const getpidFunction = libc.bind('getpid', 'i32', []);
@@ -10,10 +12,8 @@ const sysconf = libc.bind('sysconf', 'i64', ['i32']);
 const mmapFunction = libc.bind('mmap', 'i64', ['ptr', 'u64', 'i32', 'i32', 'i32', 'u64']);
 const munmapFunction = libc.bind('munmap', 'i32', ['ptr', 'u64']);
 const clockGettime = libc.bind('clock_gettime', 'i32', ['i32', 'ptr']);
-const memcpy = libc.bind('memcpy', 'ptr', ['ptr', 'ptr', 'u64']);
 const exitFunction = libc.bind('_exit', 'void', ['i32']);
 const mallocTrim = libc.bind('malloc_trim', 'i32', ['u64']);
-const strnlen = libc.bind('strnlen', 'u64', ['ptr', 'u64']);
 const vsnprintfFunction = libc.bind('vsnprintf', 'i32', ['ptr', 'u64', 'ptr', 'ptr']);
 
 /** Numbers of <sys/mman.h> and <time.h>, the same on x86-64 and arm64. */
@@ -89,16 +89,6 @@ const timespec = new Pinned(16);
 export function clockNs(clock: number): number {
   if (clockGettime.call(clock, timespec) !== 0) throw new NativeError('clock_gettime', errnoName(errno()));
   return timespec.readU64(0) * 1e9 + timespec.readU64(8);
-}
-
-const text = new Pinned(4096);
-
-/** The C string at `address`, UTF-8, cut at 4 KiB; '' for NULL. */
-export function cString(address: number): string {
-  if (address === 0) return '';
-  const length = strnlen.call(address, text.bytes.length);
-  memcpy.call(text, address, length);
-  return text.bytes.toString('utf8', 0, length);
 }
 
 /** Copies `out.bytes.length` bytes from `address`. */

@@ -6,8 +6,8 @@
 import { constants } from 'node:os';
 import bindings from 'ffi-napi/lib/bindings.js';
 import makeCif from 'ffi-napi/lib/cif.js';
-// For its effect too: only this package's main module teaches ref-napi the types of libffi.
-import ffi from 'ffi-napi';
+// For its effect: only this package's main module teaches ref-napi the types of libffi.
+import 'ffi-napi';
 import ref from 'ref-napi';
 import { NativeError } from '../util/errors.js';
 import { codeAt, Pinned } from './memory.js';
@@ -221,16 +221,21 @@ export class Library {
   }
 }
 
-// dlerror's text is C's; strnlen and memcpy are found by dlsym, whose errors this is for.
-function lastDlError(): string {
-  const address = dlerror.call();
-  if (address === 0) return 'unknown error';
-  const text = ffi.types.CString.get(addressCell(address), 0);
-  return typeof text === 'string' ? text : 'unknown error';
+const MAX_TEXT_BYTES = 4096;
+const text = new Pinned(MAX_TEXT_BYTES);
+const libc = Library.open(undefined);
+export const memcpy = libc.bind('memcpy', 'ptr', ['ptr', 'ptr', 'u64']);
+const strnlen = libc.bind('strnlen', 'u64', ['ptr', 'u64']);
+
+/** The C string at `address`, UTF-8, cut at 4 KiB; '' for NULL. Copied: a Buffer over it would be a new address. */
+export function cString(address: number): string {
+  if (address === 0) return '';
+  const length = strnlen.call(address, MAX_TEXT_BYTES);
+  memcpy.call(text, address, length);
+  return text.bytes.toString('utf8', 0, length);
 }
 
-function addressCell(address: number): Buffer {
-  const cell = new Pinned(8);
-  cell.writeAddress(0, address);
-  return cell.bytes;
+/** Asked for again and again where a library is missing. */
+function lastDlError(): string {
+  return cString(dlerror.call()) || 'unknown error';
 }

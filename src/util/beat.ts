@@ -1,6 +1,6 @@
 /**
  * Timers that fire together. Each time that an idle process wakes up it finds cold caches, which costs more than
- * what it wakes up for; so whoever looks once a second does so in the same moment as whoever looks four times.
+ * what it wakes up for; so whoever looks once a second does so in the same moment as whoever looks twice.
  */
 
 export interface Beat {
