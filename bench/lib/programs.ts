@@ -6,9 +6,15 @@
 import type { Libbpf, LinkHandle, ObjectHandle } from '../../src/ffi/libbpf.js';
 import type { Kernel } from '../../src/kernel/kernel.js';
 import { Ring } from '../../src/kernel/ring.js';
+import { readFdInfo } from '../../src/kernel/prog-stats.js';
 import { rungOf, slotOf } from '../../src/kernel/slots.js';
 import type { OpenScope } from '../../test/lib/scope.js';
 import type { Switch } from './windows.js';
+
+export interface Programs extends Switch {
+  /** What they took so far by the kernel's own account, all together, which it keeps only while it is told to (`Libbpf.enableStats`). */
+  runTimeNs(): number;
+}
 
 const RINGS: ReadonlySet<string> = new Set(['xctl_events', 'xctl_critical']);
 
@@ -18,7 +24,7 @@ export function programs(
   bpf: Libbpf,
   path: string,
   chosen: (program: string, section: string) => boolean,
-): Switch {
+): Programs {
   const object = bpf.openObject(path);
   scope.teardown(() => bpf.closeObject(object));
   const all = bpf.programs(object);
@@ -39,6 +45,10 @@ export function programs(
       if (links.length === 0) links = ours.map((program) => bpf.attach(program));
     },
     off,
+    runTimeNs: () => {
+      const seconds = ours.map((program) => readFdInfo(bpf.programFd(program))?.runTimeSeconds ?? 0);
+      return seconds.reduce((sum, one) => sum + one, 0) * 1e9;
+    },
   };
 }
 

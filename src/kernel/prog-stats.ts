@@ -31,7 +31,8 @@ export function programRunStats(objects: readonly LoadedObject[]): ProgramRunSta
 
 type RunStats = Pick<ProgramRunStats, 'runTimeSeconds' | 'runs' | 'missed'>;
 
-function readFdInfo(fd: number): RunStats | undefined {
+/** Of the program behind `fd`; undefined when it cannot be read. */
+export function readFdInfo(fd: number): RunStats | undefined {
   let text: string;
   try {
     text = readFileSync(`/proc/self/fdinfo/${fd}`, 'latin1');

@@ -3,7 +3,7 @@
  * the tests (is the answer right, and let go?) and the benchmark (how soon is it right?).
  */
 import { execFile } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { promisify } from 'node:util';
@@ -126,6 +126,26 @@ export const FAULTS: readonly Fault[] = [
         pid: victim.pid,
         inject: async () => {
           process.kill(victim.pid, 'SIGUSR1');
+          await victim.ready('error');
+        },
+        right: is('StorageIoError', null, `block:${disk.name}`),
+      };
+    },
+  },
+  {
+    name: 'disk error of a loop device',
+    askedS: 1,
+    missing: () => without('loop'),
+    prepare: async (scope) => {
+      const disk = await loopDisk(scope);
+      const backing = readFileSync(`/sys/block/${disk.name}/loop/backing_file`, 'utf8').trim();
+      const victim = await startWorkload(scope, 'storage', { mode: 'read', path: disk.path, pace_ms: 5 });
+      await victim.ready('step');
+      return {
+        pid: victim.pid,
+        inject: async () => {
+          // Of what is not there any more the driver can read nothing.
+          truncateSync(backing, 0);
           await victim.ready('error');
         },
         right: is('StorageIoError', null, `block:${disk.name}`),
