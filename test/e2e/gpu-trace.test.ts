@@ -57,9 +57,11 @@ t.test('rank 1 stops enqueueing in a read: rank 0 spins, and is told for whom', 
   t.match(JSON.stringify(answer), /pipe/, 'what that one waits for');
   t.match(await doctor(), /gpu-trace\/cost/);
 
-  const told = performance.now();
   process.kill(agent.pid, 'SIGTERM');
-  t.same(await agent.proc.exited, { code: 0, signal: null });
-  t.ok(performance.now() - told < 2_000, 'probes are out within two seconds');
+  t.same(
+    await agent.proc.exited,
+    { code: 0, signal: null },
+    'probes are out in time: after its deadline it ends with 1',
+  );
   t.ok(proc.running, 'and nobody minded');
 });
