@@ -4,7 +4,7 @@
  */
 import { execFile } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { release, tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { promisify } from 'node:util';
 import type { WhyAnswer } from '../../../src/scene/answer.js';
@@ -43,6 +43,13 @@ export interface Victim {
   readonly right: (answer: WhyAnswer) => boolean;
   /** Ends the fault; absent where it cannot be ended. */
   readonly heal?: () => Promise<void>;
+}
+
+/** Seen on 6.1; on 6.18 such a read fails. */
+function givesZeros(): string | undefined {
+  const [major = 0, minor = 0] = release().split('.').map(Number);
+  if (major > 6 || (major === 6 && minor >= 18)) return undefined;
+  return 'before Linux 6.18 the loop driver gives zeros for what its file has lost';
 }
 
 const nothing = async (): Promise<undefined> => undefined;
@@ -135,7 +142,7 @@ export const FAULTS: readonly Fault[] = [
   {
     name: 'disk error of a loop device',
     askedS: 1,
-    missing: () => without('loop'),
+    missing: async () => (await without('loop')) ?? givesZeros(),
     prepare: async (scope) => {
       const disk = await loopDisk(scope);
       const backing = readFileSync(`/sys/block/${disk.name}/loop/backing_file`, 'utf8').trim();
