@@ -11,10 +11,12 @@ const MAY_IMPORT = {
   probes: ['ffi', 'kernel', 'xid'],
   graph: ['xid'],
   scene: ['graph', 'xid'],
-  metrics: ['kernel', 'graph'],
-  api: ['scene', 'graph'],
-  agent: ['ffi', 'kernel', 'probes', 'graph', 'scene', 'metrics', 'api'],
-  cli: ['api', 'scene', 'graph'],
+  rules: ['graph', 'scene'],
+  diag: ['rules', 'graph', 'scene'],
+  metrics: ['kernel', 'graph', 'rules'],
+  api: ['scene', 'graph', 'rules'],
+  agent: ['ffi', 'kernel', 'probes', 'graph', 'scene', 'rules', 'metrics', 'api'],
+  cli: ['api', 'scene', 'graph', 'rules', 'diag'],
 };
 
 const folderRules = Object.entries(MAY_IMPORT).map(([folder, others]) => {

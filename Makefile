@@ -10,7 +10,7 @@ SETUP ?= yes
 
 .DEFAULT_GOAL := build
 .DELETE_ON_ERROR:
-.PHONY: setup build types bpf bundle demo lint test bench pack clean
+.PHONY: setup build types bpf bundle demo lint test bench lab pack clean
 
 # Debian packages and node_modules; quick when nothing is missing.
 setup:
@@ -47,6 +47,15 @@ test: build
 # BENCH="cost load": only those.
 bench: build
 	@node scripts/bench.mjs $(BENCH)
+
+# Labelled faults, decoys and healthy loads: how often is the answer right? docs/accuracy.md has the figures.
+# SEED="1 2 3" ONLY="network process/stopped-" JOBS=4 SOAK=60 VM=yes REPORT=yes UPDATE=yes LIST=yes: scripts/lab.mjs.
+lab: build
+ifneq ($(SETUP),no)
+	@scripts/lab-setup.sh
+endif
+	@SEED="$(SEED)" ONLY="$(ONLY)" JOBS="$(JOBS)" SOAK="$(SOAK)" MERGE="$(MERGE)" FRESH="$(FRESH)" LIST="$(LIST)" \
+	  REPORT="$(REPORT)" UPDATE="$(UPDATE)" VM="$(VM)" node scripts/lab.mjs
 
 # The npm package, BPF objects included, so that a node without clang runs the agent.
 pack: build

@@ -14,6 +14,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Kernel } from '../src/kernel/kernel.js';
+import { seesSenders } from '../src/probes/tcp.js';
 import { createLog } from '../src/util/log.js';
 import { openScope } from '../test/lib/scope.js';
 import { loadersChoice, together } from './lib/programs.js';
@@ -70,7 +71,7 @@ async function startPeer(program: string): Promise<Peer> {
 /** The real objects, each on the rungs that it has here; of the two for TCP the one that the probe would choose. */
 async function agents(kernel: Kernel): Promise<Switch> {
   const tcp = await kernel.load('tcp');
-  const early = tcp.programs.some(({ slot, attached }) => slot === 'send' && attached);
+  const early = seesSenders(tcp);
   tcp.stop();
   const names = [early ? 'tcp' : 'tcp_late', 'process'];
   return together(await Promise.all(names.map((name) => loadersChoice(scope, kernel, name))));

@@ -15,11 +15,10 @@
 #include "xctl_events.h"
 #include "lib/ring.bpf.h"
 #include "lib/task.bpf.h"
-#include "waits/file.bpf.h"
+#include "lib/device.bpf.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
-#define S_IFLNK 0120000
 #define FMODE_RW 3
 
 /* Device number -> the pass that asks for it. */
@@ -48,22 +47,6 @@ struct {
 	__type(value, struct told);
 } xctl_told_users SEC(".maps");
 
-static __always_inline __u32 device_of(struct file *file)
-{
-	struct inode *inode = BPF_CORE_READ(file, f_inode);
-
-	switch (BPF_CORE_READ(inode, i_mode) & S_IFMT) {
-	case S_IFBLK:
-		return BPF_CORE_READ(inode, i_rdev);
-	case S_IFREG:
-	case S_IFDIR:
-	case S_IFLNK:
-		return BPF_CORE_READ(inode, i_sb, s_dev);
-	default:
-		return 0;
-	}
-}
-
 SEC("iter/task_file")
 int users__iter(struct bpf_iter__task_file *ctx)
 {
@@ -76,7 +59,7 @@ int users__iter(struct bpf_iter__task_file *ctx)
 
 	if (!t || !file || xctl_is_kthread(t) || BPF_CORE_READ(t, tgid) != BPF_CORE_READ(t, pid))
 		return 0;
-	key.dev = device_of(file);
+	key.dev = xctl_device_of(file);
 	generation = bpf_map_lookup_elem(&xctl_wanted_devs, &key.dev);
 	if (!generation)
 		return 0;

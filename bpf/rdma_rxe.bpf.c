@@ -3,13 +3,14 @@
  * Probe `rdma`, for Soft-RoCE (rdma_rxe), whose data path is the kernel's: what each queue pair sends again and why,
  * and those that give up, with the status of the work request that failed.
  *
- *   retry      the completer returns: one look at a flag, unless a retry has begun (rdma/retries.bpf.h)
+ *   retry      an answer comes: one look at a flag, unless a retry has begun before it (rdma/retries.bpf.h)
+ *   timer      an answer is late: a retry may have begun, or begins now and is seen by the next pass
  *   rnr        the peer had no receive posted, and the time it asked for is over: it is sent again
  *   gave_up    a queue pair goes into ERR, not being asked to
  *   begun      a queue pair is made, ended: it is gone
  *   retries    a pass over those in trouble, when user space asks for it: what is over, what was not told yet
  *
- * The completer runs once or twice an acknowledge, too often for a kprobe: it is fexit where that can be had. This holds
+ * An answer comes for each packet or few, too often for a kprobe: it is fentry where that can be had. This holds
  * the module, so that it is attached only while there is a device of its kind (src/probes/rdma-modules.ts): take
  * those away, and a second later `rmmod rdma_rxe` works.
  *
@@ -26,25 +27,36 @@
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
-/* The argument was a void pointer before 6.10. */
-SEC("fexit/rxe_completer")
-int BPF_PROG(retry__fexit, struct rxe_qp *qp)
+SEC("fentry/rxe_comp_queue_pkt")
+int BPF_PROG(retry__fentry, struct rxe_qp *qp)
 {
-	return completer_returned(qp);
+	/* As a rule it ends here: no helper is called. */
+	return qp->comp.started_retry ? look_at(qp) : 0;
 }
 
-/* At its entry: what an earlier call has begun. */
-SEC("kprobe/rxe_completer")
+SEC("kprobe/rxe_comp_queue_pkt")
 int BPF_KPROBE(retry__kprobe, struct rxe_qp *qp)
 {
-	return completer_returned(qp);
+	return look_at(qp);
+}
+
+SEC("fentry/retransmit_timer")
+int BPF_PROG(timer__fentry, struct timer_list *timer)
+{
+	return timer_fired((void *)timer - bpf_core_field_offset(struct rxe_qp, retrans_timer));
+}
+
+SEC("kprobe/retransmit_timer")
+int BPF_KPROBE(timer__kprobe, struct timer_list *timer)
+{
+	return timer_fired((void *)timer - bpf_core_field_offset(struct rxe_qp, retrans_timer));
 }
 
 static __always_inline int rnr_is_over(struct timer_list *timer)
 {
 	struct rxe_qp *qp = (void *)timer - bpf_core_field_offset(struct rxe_qp, rnr_nak_timer);
 
-	note_retry(qp, 0, 0, 1);
+	note_retry(qp, 0, 1);
 	return 0;
 }
 

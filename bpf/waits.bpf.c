@@ -282,6 +282,54 @@ int threads__iter(struct bpf_iter__task *ctx)
 	return one_thread(ctx, false);
 }
 
+/* Of a listening socket's queue, how many connections are looked at. */
+#define QUEUE_MAX 32
+
+/* `t` and `file`: the context's, which the caller has found to be there. */
+static __always_inline void tell_holder(struct bpf_iter__task_file *ctx, struct task_struct *t,
+					struct file *file, struct xctl_wait_holder *h, __u64 object)
+{
+	xctl_fill_hdr(&h->hdr, XCTL_WAIT_HOLDER, sizeof(*h));
+	h->hdr.pid = BPF_CORE_READ(t, tgid);
+	h->start_ns = xctl_start_ns(t);
+	h->object = object;
+	h->fd = ctx->fd;
+	h->mode = BPF_CORE_READ(file, f_mode) & 3;
+	BPF_CORE_READ_STR_INTO(&h->comm, t, comm);
+	bpf_seq_write(ctx->meta->seq, h, sizeof(*h));
+}
+
+/*
+ * Connections that the kernel has taken and the program has not: no descriptor leads to them, and who has the listener
+ * open is whom they wait for. The queue is read without its lock; what comes out of step fails the check of sequence
+ * numbers in user space.
+ */
+static __always_inline void queued_on(struct bpf_iter__task_file *ctx, struct task_struct *t,
+				      struct file *file, struct sock *listener, struct xctl_wait_holder *h, __u64 generation)
+{
+	struct inet_connection_sock *icsk = (void *)listener;
+	struct request_sock *req = BPF_CORE_READ(icsk, icsk_accept_queue.rskq_accept_head);
+
+	h->wait = XCTL_W_TCP;
+	h->queued = 1;
+	for (int i = 0; i < QUEUE_MAX && req; i++) {
+		struct sock *sk = BPF_CORE_READ(req, sk);
+		struct wanted_key key = {};
+		struct wanted *wanted;
+
+		__builtin_memset(&h->flow, 0, sizeof(h->flow));
+		xctl_fill_flow(&h->flow, sk);
+		xctl_flow_key(&key, &h->flow, false);
+		wanted = bpf_map_lookup_elem(&xctl_wanted, &key);
+		if (wanted && wanted->generation == generation) {
+			__builtin_memset(&h->tcp, 0, sizeof(h->tcp));
+			xctl_fill_tcp_state(&h->tcp, sk);
+			tell_holder(ctx, t, file, h, wanted->object);
+		}
+		req = BPF_CORE_READ(req, dl_next);
+	}
+}
+
 SEC("iter/task_file")
 int holders__iter(struct bpf_iter__task_file *ctx)
 {
@@ -314,6 +362,10 @@ int holders__iter(struct bpf_iter__task_file *ctx)
 		sk = BPF_CORE_READ(sock, sk);
 		h->wait = XCTL_W_UNIX;
 		if (xctl_is_tcp(sk)) {
+			if (BPF_CORE_READ(sk, __sk_common.skc_state) == BPF_TCP_LISTEN) {
+				queued_on(ctx, t, file, sk, h, pass->generation);
+				return 0;
+			}
 			h->wait = XCTL_W_TCP;
 			xctl_fill_flow(&h->flow, sk);
 			xctl_flow_key(&key, &h->flow, false);
@@ -324,13 +376,6 @@ int holders__iter(struct bpf_iter__task_file *ctx)
 		return 0;
 	if (h->wait == XCTL_W_TCP)
 		xctl_fill_tcp_state(&h->tcp, sk);
-	xctl_fill_hdr(&h->hdr, XCTL_WAIT_HOLDER, sizeof(*h));
-	h->hdr.pid = BPF_CORE_READ(t, tgid);
-	h->start_ns = xctl_start_ns(t);
-	h->object = wanted->object;
-	h->fd = ctx->fd;
-	h->mode = BPF_CORE_READ(file, f_mode) & 3;
-	BPF_CORE_READ_STR_INTO(&h->comm, t, comm);
-	bpf_seq_write(ctx->meta->seq, h, sizeof(*h));
+	tell_holder(ctx, t, file, h, wanted->object);
 	return 0;
 }

@@ -56,8 +56,8 @@ const bundles = [
     outfile: 'dist/cli.cjs',
     format: 'cjs',
     plugins: [lightYargs],
-    // Only -o yaml needs it: 100 kB that every start would have to parse.
-    external: ['js-yaml'],
+    // Only -o yaml and `rules` need them: 100 kB that every start would have to parse.
+    external: ['js-yaml', 'smol-toml'],
     define: { 'import.meta.url': '__importMetaUrl' },
     banner: { js: "const __importMetaUrl=require('node:url').pathToFileURL(__filename).href;" },
   },

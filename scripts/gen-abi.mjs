@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /**
- * Writes src/kernel/abi.generated.ts from the BTF of bpf/xctl_events.h, so that the two sides of the
+ * Writes src/kernel/abi.generated.ts from the BTF of bpf/xctl_events.h and what it includes, so that the two sides of the
  * ring cannot drift apart.
  *
  *   node scripts/gen-abi.mjs            write the file
@@ -33,6 +33,14 @@ const TEXT_WITH_NULS = new Set(['cmdline']);
 function clang(args, input) {
   const command = process.env.CLANG ?? 'clang';
   return execFileSync(command, args, { cwd: ROOT, input, encoding: 'utf8', maxBuffer: 1 << 28 });
+}
+
+/** The header with its own includes in their place. */
+function headerText() {
+  const text = readFileSync(HEADER, 'utf8');
+  return text.replace(/^#include "(events\/\w+\.h)"$/gm, (_, /** @type {string} */ part) =>
+    readFileSync(join(dirname(HEADER), part), 'utf8'),
+  );
 }
 
 /** Every struct and enum of the header, in its order. @param {string} header */
@@ -248,7 +256,7 @@ ${fields.map((f) => `    { name: '${f.name}', offset: ${f.offset}, code: '${f.co
 }
 
 function generate() {
-  const header = readFileSync(HEADER, 'utf8');
+  const header = headerText();
   const wanted = declared(header);
   const btf = compileToBtf(wanted);
   const named = new Map([...btf.values()].map((t) => [`${t.kind} ${t.name}`, t]));

@@ -33,6 +33,7 @@ t.test('the package holds what runs, and runs', async (t) => {
       'dist/agent.js',
       'LICENSE',
       'LICENSE.bpf',
+      'rules/schema.json',
     ]) {
       t.ok(files.includes(`./${needed}`), needed);
     }
@@ -43,7 +44,9 @@ t.test('the package holds what runs, and runs', async (t) => {
       t.ok(files.includes(`./${object}`), object);
       t.ok(readFileSync(join(root, object)).includes('Dual BSD/GPL\0'), `${object} says its license`);
     }
-    const foreign = files.filter((file) => /^\.\/(test|bench|src|build|node_modules)\//.test(file));
+    const foreign = files.filter((file) =>
+      /^\.\/(test|bench|src|build|node_modules|rules\/tests)\//.test(file),
+    );
     t.same(foreign, [], 'nothing that only a checkout needs');
   });
 
@@ -58,5 +61,12 @@ t.test('the package holds what runs, and runs', async (t) => {
     t.match(cli.stdout, version);
     const agent = await run(join(root, 'bin', 'xctl-agent'), ['--version']);
     t.match(agent.stdout, version);
+    const list = await run(join(root, 'bin', 'xctl'), ['rules', 'lint']);
+    t.match(list.stdout, /\d+ rules/, 'its rules came along');
+    await t.rejects(
+      run(join(root, 'bin', 'xctl'), ['rules', 'test']),
+      { code: 2, stderr: /no recordings .*a checkout has them/ },
+      'their recordings did not, and that is said',
+    );
   });
 });

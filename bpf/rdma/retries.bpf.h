@@ -4,12 +4,16 @@
  * second at most, and whatever has come since at the next pass.
  *
  * A retry begins in rxe_completer(), which counts it for the device, marks the queue pair (started_retry), and then may
- * run the requester at once. So what is seen at its return is a mark, which stays until the next answer, and whether the
+ * run the requester at once. What is seen is the mark, which stays until a later call has an answer, and whether the
  * device has counted more than is accounted for: then one of these is this queue pair's. The mark alone would not do, nor
- * would the timer's (timeout_retry): with nothing on its way a timeout counts as none. So the sum over queue pairs is the
- * counter's, always; two of them that begin in the same microsecond may be taken for each other.
+ * would the timer's: with nothing on its way a timeout counts as none. So the sum over queue pairs is the
+ * counter's, always; of two that are in trouble at the same time one may be given a retry of the other's.
  *
- * The timer itself (retransmit_timer) is no measure: it fires about twice as often as anything is sent again.
+ * The mark is looked at when the next answer is queued for the completer, which will clear it; when the ACK timer fires; in
+ * each pass; and at the queue pair's end. None is missed: once a retry has begun, what comes next is an answer to what was
+ * sent again. To look at the completer itself, which runs twice an answer, costs 2.3 % of a small write (fexit; fentry 2).
+ * The timer (retransmit_timer) also sees to it that there is a pass for the first retry to a peer that is silent. It
+ * is no measure: it fires about twice as often as anything is sent again.
  */
 #ifndef XCTL_RDMA_RETRIES_BPF_H
 #define XCTL_RDMA_RETRIES_BPF_H
@@ -29,7 +33,7 @@ struct retries {
 	__u32 rnr;
 	__u32 psn; /* up to which all was acked when it last began again */
 	__u32 qpn; /* an address is used again, a number hardly ever */
-	__u32 pad;
+	__u32 late; /* its ACK timer has fired, and nothing came of it yet */
 };
 
 /* By address of the queue pair; only those that were ever in trouble. */
@@ -86,7 +90,7 @@ static __always_inline void tell_retries(struct rxe_qp *qp, struct retries *r, _
 }
 
 /* A timer and an answer may note at once: hence atomic. */
-static __always_inline void note_retry(struct rxe_qp *qp, __u32 retries, __u32 timeouts, __u32 rnr)
+static __always_inline void note_retry(struct rxe_qp *qp, __u32 retries, __u32 rnr)
 {
 	__u64 now_ns = bpf_ktime_get_boot_ns();
 	struct retries *r = retries_of(qp);
@@ -102,7 +106,8 @@ static __always_inline void note_retry(struct rxe_qp *qp, __u32 retries, __u32 t
 	__sync_fetch_and_add(&r->total, retries);
 	__sync_fetch_and_add(&r->total_rnr, rnr);
 	__sync_fetch_and_add(&r->retries, retries);
-	__sync_fetch_and_add(&r->timeouts, timeouts);
+	if (retries)
+		__sync_fetch_and_add(&r->timeouts, __sync_lock_test_and_set(&r->late, 0));
 	__sync_fetch_and_add(&r->rnr, rnr);
 	if (now_ns - r->told_ns >= TELL_EVERY_NS)
 		tell_retries(qp, r, now_ns);
@@ -159,13 +164,34 @@ static __always_inline bool claim_retry(struct rxe_qp *qp)
 	return false;
 }
 
-static __always_inline int completer_returned(struct rxe_qp *qp)
+static __always_inline int look_at(struct rxe_qp *qp)
 {
-	/* As a rule it ends here. */
 	if (!BPF_CORE_READ(qp, comp.started_retry))
 		return 0;
 	if (claim_retry(qp))
-		note_retry(qp, 1, !!BPF_CORE_READ(qp, comp.timeout_retry), 0);
+		note_retry(qp, 1, 0);
+	return 0;
+}
+
+/* Sequence numbers have 24 bits. */
+static __always_inline bool is_on_its_way(struct rxe_qp *qp)
+{
+	return (__s32)((BPF_CORE_READ(qp, req.psn) - BPF_CORE_READ(qp, comp.psn)) << 8) > 0;
+}
+
+static __always_inline int timer_fired(struct rxe_qp *qp)
+{
+	__u64 key = (__u64)qp;
+	struct retries *r;
+
+	look_at(qp);
+	if (!is_on_its_way(qp))
+		return 0;
+	if (!BPF_CORE_READ(qp, comp.started_retry))
+		note_retry(qp, 0, 0);
+	r = bpf_map_lookup_elem(&xctl_rxe_retries, &key);
+	if (r)
+		__sync_lock_test_and_set(&r->late, 1);
 	return 0;
 }
 
@@ -187,6 +213,16 @@ static __always_inline bool answered(struct rxe_qp *qp, const struct retries *r)
 	       !BPF_CORE_READ(qp, req.wait_for_rnr_timer);
 }
 
+/* What its completer has begun since it was looked at last. */
+static __always_inline void claim_last(struct rxe_qp *qp, struct retries *r)
+{
+	if (!BPF_CORE_READ(qp, comp.started_retry) || !claim_retry(qp))
+		return;
+	__sync_fetch_and_add(&r->total, 1);
+	__sync_fetch_and_add(&r->retries, 1);
+	__sync_fetch_and_add(&r->timeouts, __sync_lock_test_and_set(&r->late, 0));
+}
+
 static long visit_retries(struct bpf_map *map, const __u64 *key, struct retries *r, void *unused)
 {
 	struct rxe_qp *qp = (void *)*key;
@@ -195,6 +231,7 @@ static long visit_retries(struct bpf_map *map, const __u64 *key, struct retries 
 	/* Freed, and its end was not seen. */
 	if (BPF_CORE_READ(qp, ibqp.qp_num) != r->qpn)
 		return 0;
+	claim_last(qp, r);
 	over = r->since_ns && answered(qp, r);
 	if (over)
 		r->since_ns = 0;
@@ -211,8 +248,11 @@ static __always_inline void retries_end(struct rxe_qp *qp)
 
 	if (!r)
 		return;
-	if (r->qpn == BPF_CORE_READ(qp, ibqp.qp_num) && (r->retries || r->rnr))
-		tell_retries(qp, r, bpf_ktime_get_boot_ns());
+	if (r->qpn == BPF_CORE_READ(qp, ibqp.qp_num)) {
+		claim_last(qp, r);
+		if (r->retries || r->rnr)
+			tell_retries(qp, r, bpf_ktime_get_boot_ns());
+	}
 	bpf_map_delete_elem(&xctl_rxe_retries, &key);
 }
 

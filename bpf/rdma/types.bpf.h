@@ -222,13 +222,13 @@ struct rxe_av {
 };
 
 struct rxe_req_info {
+	__u32 psn;
 	int need_retry;
 	int wait_for_rnr_timer;
 };
 
 struct rxe_comp_info {
 	__u32 psn;
-	int timeout_retry;
 	int started_retry;
 	__u32 retry_cnt;
 };
@@ -264,6 +264,7 @@ struct rxe_qp {
 	struct rxe_req_info req;
 	struct rxe_comp_info comp;
 	struct rxe_resp_info resp;
+	struct timer_list retrans_timer;
 	struct timer_list rnr_nak_timer;
 };
 

@@ -7,15 +7,8 @@
 #ifndef XCTL_WAITS_FILE_BPF_H
 #define XCTL_WAITS_FILE_BPF_H
 
+#include "../lib/device.bpf.h"
 #include "../lib/flow.bpf.h"
-
-#define S_IFMT 0170000
-#define S_IFSOCK 0140000
-#define S_IFREG 0100000
-#define S_IFBLK 0060000
-#define S_IFDIR 0040000
-#define S_IFCHR 0020000
-#define S_IFIFO 0010000
 
 #define XCTL_AF_UNIX 1
 #define TTY_MAJOR 4

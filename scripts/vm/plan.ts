@@ -6,7 +6,7 @@ export interface Step {
   readonly source: string;
   /** Objects in dist/bpf whose work it proves. */
   readonly proves: readonly string[];
-  /** Only the subtests that match; the others lean on the speed of hardware, or cost minutes under emulation. */
+  /** Only the subtests that match, a line for each level of them; the others lean on the speed of hardware, or cost minutes under emulation. */
   readonly grep?: string;
   readonly timeoutSeconds: number;
   /** It has a second guest beside it, that does what it is told over the network (test/vm/peer.ts). */
@@ -186,6 +186,8 @@ const RDMA_FAULTS: Step = {
   name: 'rdma-faults',
   source: 'test/e2e/rdma.test.ts',
   proves: ['rdma', 'rdma_rxe'],
+  // One of each kind; all of them take two minutes and a half.
+  grep: '/^RDMA$/\n/^(blackhole, retried|port down|peer killed|peer stopped)/',
   timeoutSeconds: 400,
 };
 
@@ -232,9 +234,19 @@ const WHOLE: readonly Step[] = [
   GPU_USERS,
   GPU_TRACE,
   GPU_SPLITS,
+  RDMA,
+  RDMA_FAULTS,
 ];
+/** The fault lab's scenarios that want such a kernel; what they came to is in lab.jsonl (`make lab VM=yes`). */
+const LAB: Step = {
+  name: 'lab',
+  source: 'test/lab/guest.ts',
+  proves: [],
+  timeoutSeconds: 3_600,
+};
+
 /** Not of a plan yet: by their source alone (`TESTS=test/e2e/rdma.test.ts`). */
-const BY_SOURCE: readonly Step[] = [RDMA, RDMA_FAULTS, RDMA_TWO];
+const BY_SOURCE: readonly Step[] = [RDMA_TWO, LAB];
 /** Without what no kernel version decides. */
 const NEWER: readonly Step[] = [...FIRST, BLOCK, FILES, HOST, CPU, OOM];
 
@@ -248,14 +260,17 @@ export const PLANS: Readonly<Record<string, readonly Step[]>> = {
 /** Test files named by the caller, whole, instead of the plan. */
 export function stepsFor(series: string, tests: readonly string[]): readonly Step[] {
   if (tests.length === 0) return PLANS[series] ?? [];
-  return tests.map((source) => ({
-    name: source
-      .replace(/^test\//, '')
-      .replace(/\.test\.ts$/, '')
-      .replaceAll('/', '-'),
-    source,
-    proves: [],
-    timeoutSeconds: 900,
-    ...(BY_SOURCE.some((step) => step.source === source && step.two) && { two: true as const }),
-  }));
+  return tests.map((source) => {
+    const known = BY_SOURCE.find((step) => step.source === source);
+    return {
+      name: source
+        .replace(/^test\//, '')
+        .replace(/(\.test)?\.ts$/, '')
+        .replaceAll('/', '-'),
+      source,
+      proves: [],
+      timeoutSeconds: Math.max(900, known?.timeoutSeconds ?? 0),
+      ...(known?.two === true && { two: true as const }),
+    };
+  });
 }

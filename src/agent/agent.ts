@@ -17,7 +17,9 @@ import { RunTimeMeter } from '../kernel/prog-stats.js';
 import type { AgentMetrics } from '../metrics/registry.js';
 import type { ProbeContext } from '../probes/probe.js';
 import { SubprocessProbe } from '../probes/subprocess.js';
-import { messageOf, XctlError } from '../util/errors.js';
+import { packageRules } from '../rules/directory.js';
+import type { Surroundings } from '../rules/model.js';
+import { messageOf, RefusedError, XctlError } from '../util/errors.js';
 import type { Log } from '../util/log.js';
 import { packageVersion } from '../util/version.js';
 import { Backend } from './backend.js';
@@ -30,6 +32,7 @@ import { MetricsServer } from './http-metrics.js';
 import { metricSources } from './metric-sources.js';
 import { ProbeSet } from './probe-set.js';
 import { Recorder } from './record.js';
+import { RuleStore } from './rule-store.js';
 
 /** The event loop or the rings are stuck when nothing was read for so long. */
 const STALLED_MS = 10_000;
@@ -43,6 +46,7 @@ export class Agent {
   readonly #probes: ProbeSet;
   readonly #subprocesses: SubprocessProbe[] = [];
   readonly #api: ApiServer;
+  readonly #rules: RuleStore;
   /** What stop() undoes, last first. */
   readonly #undo: (() => void | Promise<void>)[] = [];
   #kernel: Kernel | undefined;
@@ -59,6 +63,7 @@ export class Agent {
     this.#log = log;
     this.#hub = new EventHub(this.#graph, log);
     this.#probes = new ProbeSet(log);
+    this.#rules = new RuleStore(config.rules ?? packageRules(), log);
     this.#api = new ApiServer({ socketPath: config.socket, backend: this.#backend(), log });
   }
 
@@ -82,10 +87,18 @@ export class Agent {
     }
   }
 
+  /** Reads the rule files again: SIGHUP. */
+  reload(): void {
+    void this.#rules.reload().catch((error: unknown) => {
+      this.#log.error('reloading failed', { error: messageOf(error) });
+    });
+  }
+
   async #start(signal: AbortSignal): Promise<void> {
     await this.#api.start();
     await this.#startMetrics();
     await this.#startRecorder();
+    await this.#startRules();
     if (this.#config.probes.some((name) => !NEED_NO_BPF.has(name))) await this.#openKernel(signal);
     await this.#startProbes(signal);
     await this.#startSubprocesses(signal);
@@ -111,10 +124,28 @@ export class Agent {
           probes: this.#probes,
           graph: this.#graph,
           recorder: this.#recorder,
+          rules: this.#rules,
         }),
+      traceVerbs: async (seconds) => {
+        if (this.#builtin === undefined) throw new RefusedError('the agent is only just starting');
+        return this.#builtin.traceVerbs(seconds);
+      },
+      diagnose: (answer) => this.#rules.match(answer, this.#graph, this.#surroundings()),
       subscribe: (listener) => this.#hub.subscribe(listener),
       answered: (seconds) => this.#metrics?.observeWhy(seconds),
     });
+  }
+
+  /** What rules may ask of this node. */
+  #surroundings(): Surroundings {
+    const running = this.#probes.states().filter(({ up }) => up);
+    return {
+      kernel: release(),
+      gpu: this.#graph.gpus.size > 0,
+      rdma: (this.#graph.nodeCounts.get('rdma-port') ?? 0) > 0,
+      // Of several programs each is one of its own: `subprocess 2`.
+      probes: new Set(running.map(({ probe }) => probe.replace(/ \d+$/, ''))),
+    };
   }
 
   #version(): VersionInfo {
@@ -141,6 +172,7 @@ export class Agent {
         api: this.#api,
         gpu: () => this.#builtin?.gpu,
         rdmaPorts: () => this.#builtin?.rdma?.ports,
+        rules: this.#rules,
       }),
     );
     const pages = {
@@ -175,6 +207,17 @@ export class Agent {
     });
   }
 
+  /** Before the first probe: what that one says is remembered too. */
+  async #startRules(): Promise<void> {
+    const rules = this.#rules;
+    await rules.start();
+    const unsubscribe = this.#hub.subscribe((event) => rules.observe(event));
+    this.#undo.push(() => {
+      unsubscribe();
+      rules.stop();
+    });
+  }
+
   async #openKernel(signal: AbortSignal): Promise<void> {
     try {
       const kernel = await Kernel.open({ log: this.#log, bpfDir: bpfDirectory(), signal });
@@ -199,6 +242,7 @@ export class Agent {
     const { nvml } = this.#config;
     const builtin = new BuiltinProbes(context, nvml === undefined ? {} : { nvml });
     this.#builtin = builtin;
+    this.#undo.push(() => builtin.stop());
     const possible = this.#config.probes.filter((name) => this.#kernel !== undefined || !NEED_BPF.has(name));
     // Before the first: what one finds when it starts may be where another has to look.
     const unsubscribe = this.#hub.subscribe((event) => builtin.heed(event));

@@ -5,12 +5,15 @@
 import type {
   AgentBackend,
   Asker,
+  DiagnosisInput,
   DoctorReport,
   GraphView,
   ProcessList,
+  VerbsSpellView,
   VersionInfo,
 } from '../api/contract.js';
 import type { Event } from '../events/event.js';
+import { queuePairsOf } from '../graph/rdma.js';
 import type { StateGraph } from '../graph/state-graph.js';
 import type { BootClock } from '../kernel/clock.js';
 import { isSame, processOfThread } from '../probes/proc.js';
@@ -33,6 +36,9 @@ export interface BackendParts {
   readonly look: (full: boolean) => Promise<void> | undefined;
   readonly healthy: () => boolean;
   readonly checks: () => readonly Check[];
+  readonly traceVerbs: (seconds: number) => Promise<VerbsSpellView>;
+  /** The rules that hold for an answer just given. */
+  readonly diagnose: (answer: WhyAnswer) => Pick<DiagnosisInput, 'hits' | 'rules'>;
   readonly subscribe: (listener: (event: Event) => void) => () => void;
   /** How long an answer took, seconds; for /metrics. */
   readonly answered: (seconds: number) => void;
@@ -83,6 +89,13 @@ export class Backend implements AgentBackend {
     return answer;
   }
 
+  /** @throws NoProcessError RefusedError as `why` */
+  async diagnosis(asked: number, asker: Asker): Promise<DiagnosisInput> {
+    const answer = await this.why(asked, asker);
+    const queuePairs = queuePairsOf(this.#parts.graph.process(answer.target.pid));
+    return { ...this.#head(), answer, ...this.#parts.diagnose(answer), queuePairs };
+  }
+
   /** @throws RefusedError no probe runs: an empty list would be taken for good news. */
   async findings(): Promise<Findings> {
     const started = performance.now();
@@ -101,6 +114,10 @@ export class Backend implements AgentBackend {
 
   async doctor(): Promise<DoctorReport> {
     return { ...this.#head(), ts: timeText(Date.now()), checks: this.#parts.checks() };
+  }
+
+  traceVerbs(seconds: number): Promise<VerbsSpellView> {
+    return this.#parts.traceVerbs(seconds);
   }
 
   subscribe(listener: (event: Event) => void): () => void {

@@ -1,4 +1,5 @@
 /** The probes that the agent brings along: how each is made, what they share, and one look through all of them. */
+import type { VerbsSpellView } from '../api/contract.js';
 import type { Event, EventType } from '../events/event.js';
 import { BlockProbe } from '../probes/block.js';
 import { Devices } from '../probes/devices.js';
@@ -17,6 +18,7 @@ import { RdmaTraceProbe } from '../probes/rdma-trace.js';
 import { TcpProbe } from '../probes/tcp.js';
 import { WaitsProbe } from '../probes/waits.js';
 import type { BuiltinProbe } from './config.js';
+import { SPELL_BUDGET_WINDOW_MS, VerbsSpell, type VerbsTrace } from './verbs-spell.js';
 
 /** Probes that see nothing without BPF programs, and those that need none; the others lose a part. */
 export const NEED_BPF: ReadonlySet<BuiltinProbe> = new Set([
@@ -56,10 +58,13 @@ export class BuiltinProbes {
   #rdmaTrace: RdmaTraceProbe | undefined;
   #tcp: TcpProbe | undefined;
   #waits: WaitsProbe | undefined;
+  readonly #spell: VerbsSpell;
 
   constructor(context: ProbeContext, options: BuiltinOptions = {}) {
     this.#context = context;
     this.#options = options;
+    const spell = { budgetWindowMs: SPELL_BUDGET_WINDOW_MS };
+    this.#spell = new VerbsSpell(() => new RdmaTraceProbe(context, spell), context.log);
   }
 
   get gpu(): GpuProbe | undefined {
@@ -110,6 +115,21 @@ export class BuiltinProbes {
     }
   }
 
+  /** `--rdma-trace` for so long, unless it is there all the time. @throws UsageError RefusedError */
+  async traceVerbs(seconds: number): Promise<VerbsSpellView> {
+    if (this.#rdmaTrace !== undefined) return { state: 'always', seconds };
+    return this.#spell.begin(seconds);
+  }
+
+  /** What is not in the agent's set of probes. */
+  stop(): Promise<void> {
+    return this.#spell.stop();
+  }
+
+  get #verbs(): VerbsTrace | undefined {
+    return this.#rdmaTrace ?? this.#spell.probe;
+  }
+
   /** Looks now: what the rings and the kernel log hold, and (`full`) every GPU, socket in trouble, device and thread. */
   async look(full: boolean): Promise<void> {
     // First, since the others are done at once: what they say must not be older than what the devices say.
@@ -124,7 +144,7 @@ export class BuiltinProbes {
     this.#waits?.pass(full);
     // After the waits: it speaks of threads that they have seen.
     this.#gpuTrace?.pass(full);
-    this.#rdmaTrace?.pass(full);
+    this.#verbs?.pass(full);
   }
 
   /** Who uses what is in trouble: looked up when it is, and not before. */
@@ -133,7 +153,9 @@ export class BuiltinProbes {
     if ((event.type === 'storage.device' || event.type === 'storage.mount') && event.attrs.gone === true)
       this.#kmsg?.forget(event.entity);
     this.#gpuTrace?.heed(event);
-    this.#rdmaTrace?.heed(event);
+    this.#verbs?.heed(event);
+    if (event.type === 'process.exit' && event.attrs.wrote !== undefined)
+      this.#filesystem?.ended(event.attrs.wrote);
     if (!TROUBLE.has(event.type)) return;
     this.#filesystem?.trouble(event.entity);
     // An array whose member failed has users of its own.

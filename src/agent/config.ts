@@ -66,7 +66,7 @@ const SETTINGS = {
   socket: `unix socket of the API that xctl talks to (default ${DEFAULT_SOCKET})`,
   'metrics-port': 'serve /metrics, /healthz and /readyz on this TCP port; without it nothing listens',
   'metrics-address': 'address for --metrics-port (default: all)',
-  rules: 'directory of rule files',
+  rules: "directory of rule files (default: the package's own)",
   probes: `built-in probes to run, comma-separated, or "none" (default ${BUILTIN_PROBES.join(',')})`,
   nvml: 'path of libnvidia-ml.so.1, where the system does not find it',
   probe: 'a program that prints events as JSON lines, run without a shell; may be given again',

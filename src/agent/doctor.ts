@@ -7,6 +7,7 @@ import type { Check } from '../util/check.js';
 import { INIT_PID_NS, pidNamespaceOf } from './pid-namespace.js';
 import type { ProbeSet } from './probe-set.js';
 import type { Recorder } from './record.js';
+import type { RuleStore } from './rule-store.js';
 
 export interface DoctorParts {
   readonly kernel: Kernel | undefined;
@@ -15,6 +16,7 @@ export interface DoctorParts {
   readonly probes: ProbeSet;
   readonly graph: StateGraph;
   readonly recorder: Recorder | undefined;
+  readonly rules: RuleStore;
 }
 
 export function agentChecks(parts: DoctorParts): readonly Check[] {
@@ -24,6 +26,7 @@ export function agentChecks(parts: DoctorParts): readonly Check[] {
     ...parts.probes.checks(),
     ...lossChecks(parts),
     graphCheck(parts.graph),
+    ...parts.rules.checks(),
     ...recordingCheck(parts.recorder),
   ];
 }

@@ -19,11 +19,15 @@ function configure(argv: readonly string[]): AgentConfig | undefined {
 }
 
 async function run(config: AgentConfig, log: Log): Promise<void> {
-  const signal = watchSignals(log);
+  let reload = (): void => {};
+  // Before there is an agent there is nothing to reload.
+  const signal = watchSignals(log, () => reload());
   try {
     // Only now: loading it takes a while, and a SIGTERM in the meantime is to end it cleanly.
     const { Agent } = await import('./agent.js');
-    await new Agent(config, log).run(signal);
+    const agent = new Agent(config, log);
+    reload = () => agent.reload();
+    await agent.run(signal);
     log.info('stopped');
   } catch (error) {
     logFailure(log, 'xctl-agent ends', error);

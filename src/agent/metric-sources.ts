@@ -12,6 +12,7 @@ import type { SubprocessProbe } from '../probes/subprocess.js';
 import type { EventHub } from './event-hub.js';
 import type { ProbeSet } from './probe-set.js';
 import type { Recorder } from './record.js';
+import type { RuleStore } from './rule-store.js';
 
 /** Functions where the part comes to life after the metrics do. */
 export interface MetricParts {
@@ -28,6 +29,7 @@ export interface MetricParts {
   readonly api: ApiServer;
   readonly gpu: () => GpuProbe | undefined;
   readonly rdmaPorts: () => RdmaPorts | undefined;
+  readonly rules: RuleStore;
 }
 
 export function metricSources(parts: MetricParts): MetricSources {
@@ -53,6 +55,7 @@ export function metricSources(parts: MetricParts): MetricSources {
       })),
     xids: () => parts.graph.xids.counts(),
     rdma: () => rdmaTotals(parts.rdmaPorts()),
+    rules: () => parts.rules.stats(),
     drainSeconds: () => (parts.poller()?.spentMs ?? 0) / 1_000,
   };
 }
@@ -67,6 +70,7 @@ function* losses(parts: MetricParts): Generator<Loss> {
   yield* parts.probes.lost();
   yield { source: 'graph', reason: 'failed', count: parts.hub.failures };
   yield { source: 'graph', reason: 'stale', count: parts.graph.stats().stale };
+  yield { source: 'rules', reason: 'series', count: parts.rules.stats().memory.evicted };
   yield { source: 'api', reason: 'slow_reader', count: parts.api.stats.droppedTotal };
 }
 

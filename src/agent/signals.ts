@@ -8,10 +8,11 @@ const STOP_DEADLINE_MS = 1800;
 
 /**
  * SIGTERM and SIGINT abort the returned signal; the process ends with `run`, or after the deadline
- * with exit code 1; a second one ends it at once. SIGHUP is kept for reloading. To be called before
+ * with exit code 1; a second one ends it at once. SIGHUP reloads the rules. To be called before
  * anything else, so that a signal during start-up is not missed.
+ * @param reload the rest is not reloaded: a restart is
  */
-export function watchSignals(log: Log): AbortSignal {
+export function watchSignals(log: Log, reload: () => void): AbortSignal {
   const controller = new AbortController();
   const end = (name: 'SIGTERM' | 'SIGINT'): void => {
     if (controller.signal.aborted) {
@@ -27,7 +28,10 @@ export function watchSignals(log: Log): AbortSignal {
   };
   process.on('SIGTERM', end);
   process.on('SIGINT', end);
-  process.on('SIGHUP', () => log.info('nothing is reloaded on SIGHUP; restart the agent to apply changes'));
+  process.on('SIGHUP', () => {
+    log.info('reloading the rules; other settings need a restart', { signal: 'SIGHUP' });
+    reload();
+  });
   return controller.signal;
 }
 

@@ -14,7 +14,15 @@ import {
   XctlError,
 } from '../util/errors.js';
 import { LineSplitter } from '../util/lines.js';
-import type { DoctorReport, ErrorBody, GraphView, ProcessList, VersionInfo } from './contract.js';
+import type {
+  DiagnosisInput,
+  DoctorReport,
+  ErrorBody,
+  GraphView,
+  ProcessList,
+  VerbsSpellView,
+  VersionInfo,
+} from './contract.js';
 import { PATHS, PID_NS_PARAMETER } from './paths.js';
 import { type EventFilter, filterToQuery, parseStreamLine, type StreamLine } from './stream.js';
 
@@ -52,6 +60,16 @@ export class AgentClient {
   /** @throws NoProcessError */
   why(pid: number): Promise<WhyAnswer> {
     return this.#askVersioned<WhyAnswer>(`${PATHS.why}/${pid}?${PID_NS_PARAMETER}=${ownPidNs()}`);
+  }
+
+  /** @param seconds 30 at most. @throws RefusedError somebody does it already, it is too dear, or there is no RDMA */
+  traceVerbs(seconds: number): Promise<VerbsSpellView> {
+    return this.#ask<VerbsSpellView>(`${PATHS.rdmaTrace}?seconds=${seconds}`);
+  }
+
+  /** @throws NoProcessError */
+  diagnosis(pid: number): Promise<DiagnosisInput> {
+    return this.#askVersioned<DiagnosisInput>(`${PATHS.diagnosis}/${pid}?${PID_NS_PARAMETER}=${ownPidNs()}`);
   }
 
   findings(): Promise<Findings> {

@@ -1,8 +1,10 @@
 /** What the agent answers over its socket; shared by server, client and CLI. */
 import type { Event } from '../events/event.js';
+import type { DiagnosisInput } from '../rules/diagnosis-input.js';
 import type { API_VERSION, Findings, WhyAnswer } from '../scene/answer.js';
 import type { Check } from '../util/check.js';
 
+export type { DiagnosisInput } from '../rules/diagnosis-input.js';
 export type { Check } from '../util/check.js';
 
 export interface ProcessRow {
@@ -67,6 +69,12 @@ export interface Asker {
   readonly pidNs: number;
 }
 
+/** A spell of `--rdma-trace`; `always`: the agent was started with it. */
+export interface VerbsSpellView {
+  readonly state: 'begun' | 'always';
+  readonly seconds: number;
+}
+
 /** What the server needs from the agent. Failures are XctlError subclasses. */
 export interface AgentBackend {
   version(): VersionInfo;
@@ -75,8 +83,12 @@ export interface AgentBackend {
   /** @throws NoProcessError */
   why(pid: number, asker: Asker): Promise<WhyAnswer>;
   findings(): Promise<Findings>;
+  /** The same answer, with the rules that hold for it. @throws NoProcessError */
+  diagnosis(pid: number, asker: Asker): Promise<DiagnosisInput>;
   graph(): Promise<GraphView>;
   doctor(): Promise<DoctorReport>;
+  /** Looks at what is posted to queue pairs for so long; what it finds is in events and answers. @throws UsageError RefusedError */
+  traceVerbs(seconds: number): Promise<VerbsSpellView>;
   /** Events from now on; returns the way to stop. A slow reader is the server's matter. */
   subscribe(listener: (event: Event) => void): () => void;
 }

@@ -11,11 +11,15 @@ export const PATHS = {
   doctor: '/v1/doctor',
   ps: '/v1/ps',
   why: '/v1/why',
+  /** Of one pid only. */
+  diagnosis: '/v1/diagnosis',
   graph: '/v1/graph',
   events: '/v1/events',
+  /** `?seconds=10`: the one request that changes anything, for that long. */
+  rdmaTrace: '/v1/rdma-trace',
 } as const;
 
-/** Query parameter of `/v1/why/PID`: inode of the asker's pid namespace (contract.ts, Asker). */
+/** Query parameter of `/v1/why/PID` and `/v1/diagnosis/PID`: inode of the asker's pid namespace (contract.ts, Asker). */
 export const PID_NS_PARAMETER = 'pidNs';
 
 /** Body of `/healthz`; `pid` lets a second agent name the one that is in its way. */

@@ -1,6 +1,6 @@
 /** From a request line to what the agent is to do, and from an error to what the asker is told. */
 import { NoProcessError, RefusedError, UsageError, XctlError } from '../util/errors.js';
-import type { AgentBackend, ErrorBody } from './contract.js';
+import type { AgentBackend, Asker, ErrorBody } from './contract.js';
 import { PATHS, PID_NS_PARAMETER, parsePid } from './paths.js';
 import { type EventFilter, filterOfQuery } from './stream.js';
 
@@ -35,20 +35,42 @@ export function routeOf(target: string, backend: AgentBackend): Route {
       return { kind: 'answer', answer: () => backend.findings() };
     case PATHS.graph:
       return { kind: 'answer', answer: () => backend.graph() };
+    case PATHS.rdmaTrace: {
+      const seconds = query.get('seconds') ?? '';
+      if (!/^\d{1,3}$/.test(seconds)) throw new UsageError(`${path} wants ?seconds=, e.g. 10`);
+      return { kind: 'answer', answer: () => backend.traceVerbs(Number(seconds)) };
+    }
     case PATHS.events:
       return { kind: 'events', filter: filterOfQuery(query) };
     default:
-      if (path.startsWith(`${PATHS.why}/`)) return whyRoute(path, query, backend);
-      throw new NoRouteError(`no ${path} here; there are ${Object.values(PATHS).join(' ')} ${PATHS.why}/PID`);
+      if (path.startsWith(`${PATHS.why}/`)) {
+        const { pid, asker } = processOf(path, PATHS.why, query);
+        return { kind: 'answer', answer: () => backend.why(pid, asker) };
+      }
+      if (path.startsWith(`${PATHS.diagnosis}/`)) {
+        const { pid, asker } = processOf(path, PATHS.diagnosis, query);
+        return { kind: 'answer', answer: () => backend.diagnosis(pid, asker) };
+      }
+      throw new NoRouteError(`no ${path} here; there are ${KNOWN.join(' ')}`);
   }
 }
 
-function whyRoute(path: string, query: URLSearchParams, backend: AgentBackend): Route {
-  const pid = parsePid(path.slice(PATHS.why.length + 1));
-  if (pid === undefined) throw new UsageError('PID must be a number from 1 to 4194304, e.g. /v1/why/4242');
+const KNOWN = [
+  ...Object.values(PATHS).filter((path) => path !== PATHS.diagnosis),
+  `${PATHS.why}/PID`,
+  `${PATHS.diagnosis}/PID`,
+];
+
+function processOf(
+  path: string,
+  under: string,
+  query: URLSearchParams,
+): { readonly pid: number; readonly asker: Asker } {
+  const pid = parsePid(path.slice(under.length + 1));
+  if (pid === undefined) throw new UsageError(`PID must be a number from 1 to 4194304, e.g. ${under}/4242`);
   const pidNs = query.get(PID_NS_PARAMETER) ?? '0';
   if (!/^\d{1,15}$/.test(pidNs)) throw new UsageError(`${PID_NS_PARAMETER} must be an inode number`);
-  return { kind: 'answer', answer: () => backend.why(pid, { pidNs: Number(pidNs) }) };
+  return { pid, asker: { pidNs: Number(pidNs) } };
 }
 
 export interface ErrorAnswer {

@@ -13,11 +13,15 @@ export async function emit<T>(
   const { terminal, output } = context;
   switch (output) {
     case 'json':
-      return terminal.print(toJson(value));
+      return terminal.print(toJson(value, terminal.style.unicode));
     case 'yaml':
-      return terminal.print(await toYaml(value));
+      return terminal.print(await toYaml(value, terminal.style.unicode));
+    case 'mermaid':
+    case 'html':
+      // They write what is not ASCII as codes of their own.
+      return terminal.print(render(clean(value, { unicode: true }), terminal.style));
     case 'text':
     case 'dot':
-      return terminal.print(render(clean(value), terminal.style));
+      return terminal.print(render(clean(value, terminal.style), terminal.style));
   }
 }

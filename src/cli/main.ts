@@ -20,6 +20,29 @@ function stderr(): NodeJS.WriteStream {
   return watchedStderr;
 }
 
+/** Undone before a signal ends the process as it would have, and before an error or exit does. */
+function beforeEnd(undo: () => void): () => void {
+  const signals = ['SIGTERM', 'SIGHUP', 'SIGQUIT'] as const;
+  const onSignal = (signal: NodeJS.Signals): void => {
+    forget();
+    undo();
+    process.kill(process.pid, signal);
+  };
+  const forget = (): void => {
+    for (const signal of signals) process.off(signal, onSignal);
+    process.off('exit', undo);
+  };
+  for (const signal of signals) process.on(signal, onSignal);
+  process.on('exit', undo);
+  return forget;
+}
+
+/** Where nobody could say `fg` (no shell with job control) the kernel does not stop it, and it goes on at once. */
+function stop(then: () => void): void {
+  process.kill(process.pid, 'SIGTSTP');
+  setImmediate(then);
+}
+
 const interrupt = new AbortController();
 process.once('SIGINT', () => interrupt.abort());
 
@@ -28,6 +51,11 @@ void run(process.argv.slice(2), {
   get stderr() {
     return stderr();
   },
+  get stdin() {
+    return process.stdin;
+  },
+  beforeEnd,
+  stop,
   env: process.env,
   signal: interrupt.signal,
 }).then((code) => {

@@ -6,11 +6,19 @@ import { COMMANDS } from './commands/index.js';
 import type { Context } from './core/command.js';
 import { CommandLineError, type ParsedLine, parseLine } from './core/parse.js';
 import { EXIT, type ExitCode, exitCodeOf } from './exit.js';
+import type { Keyboard, ScreenOutput } from './screen.js';
 import { createTerminal, type Streams, type Terminal } from './terminal.js';
 
 export interface World extends Streams {
+  readonly stdout: ScreenOutput;
+  /** Left out where nobody can type. */
+  readonly stdin?: Keyboard;
   /** Aborts at Ctrl-C. */
   readonly signal: AbortSignal;
+  /** What must be undone before a signal or an error ends the process; returns the way to take it back. */
+  readonly beforeEnd?: (undo: () => void) => () => void;
+  /** Stops the process; `then` when somebody has said `fg`. */
+  readonly stop?: (then: () => void) => void;
 }
 
 const DEFAULT_TIMEOUT_S = 10;
@@ -52,18 +60,24 @@ export async function run(argv: readonly string[], world: World): Promise<ExitCo
 function contextOf(
   { globals }: Extract<ParsedLine, { readonly kind: 'run' }>,
   terminal: Terminal,
-  { env, signal }: World,
+  world: World,
 ): Context {
+  const { env, signal } = world;
   return {
     terminal,
     output: globals.output ?? 'text',
     signal,
-    client: async () => {
+    env,
+    openScreen: async () => {
+      const { openScreen } = await import('./screen.js');
+      return openScreen(world);
+    },
+    client: async (own) => {
       const { AgentClient } = await import('../api/client.js');
       return new AgentClient({
         socketPath: globals.socket ?? socketOf(env),
         timeoutMs: (globals.timeout ?? DEFAULT_TIMEOUT_S) * 1000,
-        signal,
+        signal: own ?? signal,
       });
     },
   };

@@ -1,4 +1,5 @@
 /** What the CLI writes to, and what it may use there. */
+import { ascii } from './render/clean.js';
 
 export interface Output {
   write(text: string): boolean;
@@ -33,17 +34,18 @@ export interface Streams {
 const DEFAULT_COLUMNS = 80;
 /** Prose is hard to read beyond this, and below the other there is nothing left to wrap. */
 const MAX_PROSE_COLUMNS = 110;
-const MIN_COLUMNS = 40;
+const MIN_COLUMNS = 24;
 
 export function createTerminal(streams: Streams, noColor: boolean): Terminal {
   const { stdout, env } = streams;
+  const style = styleOf(stdout, env, noColor);
   return {
     print: (text) => {
       if (stdout.write(text)) return Promise.resolve();
       return new Promise((resolve) => stdout.once('drain', resolve));
     },
-    complain: (line) => void streams.stderr.write(`${line}\n`),
-    style: styleOf(stdout, env, noColor),
+    complain: (line) => void streams.stderr.write(`${style.unicode ? line : ascii(line)}\n`),
+    style,
   };
 }
 

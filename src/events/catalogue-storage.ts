@@ -30,6 +30,7 @@ export const holder = shape<Holder>({
   comm: text,
   fd: number,
   mode: oneOf('r', 'w', 'rw'),
+  queued: optional(oneOf(true)),
 });
 
 const REQUEST = {
@@ -78,6 +79,7 @@ export const STORAGE: { readonly [T in StorageType]: Guard<EventCatalogue[T]> } 
     model: optional(text),
     failedMembers: optional(count),
     mayLose: optional(count),
+    diskSeq: optional(count),
     suspended: optional(oneOf(true)),
     gone: optional(oneOf(true)),
   }),

@@ -3,6 +3,7 @@ import {
   type Fields,
   type Guard,
   count,
+  insideOf,
   flag,
   isRecord,
   list,
@@ -142,6 +143,7 @@ const ATTRS: { readonly [T in EventType]: Guard<EventCatalogue[T]> } = {
     code: optional(number),
     signal: optional(text),
     core: optional(oneOf(true)),
+    wrote: optional(list(text)),
   }),
   'process.oom_kill': shape<OomAttrs>({
     ...PROCESS,
@@ -210,4 +212,27 @@ export function isCatalogueType(name: string): name is CatalogueType {
 /** Whether `attrs` has every field that `type` promises, each of the right kind. */
 export function attrsFit(type: EventType, attrs: unknown): boolean {
   return ATTRS[type](attrs);
+}
+
+const PLAIN: ReadonlySet<Guard<unknown>> = new Set<Guard<unknown>>([count, flag, number, pid, port, text]);
+
+/**
+ * What an event type of the catalogue has at a path of attributes (`flow.backoff`): nothing wrong, or the first name that
+ * is not there with those that are. Lists are passed through: `links.up` is of their members.
+ */
+export function attributeFault(
+  type: EventType,
+  path: readonly string[],
+): { readonly name: string; readonly known: readonly string[] } | undefined {
+  let at: Guard<unknown> = ATTRS[type];
+  for (const name of path) {
+    let inside = insideOf(at);
+    while (inside !== undefined && 'items' in inside) inside = insideOf(inside.items);
+    // Names of their own kind (the counters of rdma.counters) are let through, as they are when they are read.
+    if (inside === undefined && !PLAIN.has(at)) return undefined;
+    const next = inside?.fields.get(name);
+    if (next === undefined) return { name, known: [...(inside?.fields.keys() ?? [])] };
+    at = next;
+  }
+  return undefined;
 }

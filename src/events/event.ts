@@ -135,6 +135,11 @@ export interface ExitAttrs extends ProcessAttrs {
   /** Signal name (`SIGKILL`), when a signal ended it. */
   readonly signal?: string;
   readonly core?: true;
+  /**
+   * It ended badly, by itself: the device numbers (`8:1`) of filesystems that it had files open for writing on, four at
+   * most.
+   */
+  readonly wrote?: readonly string[];
 }
 
 export type WaitOp = 'read' | 'write' | 'connect' | 'ioctl' | 'sync';
@@ -180,6 +185,8 @@ export interface Holder extends ProcessRef {
   readonly comm: string;
   readonly fd: number;
   readonly mode: 'r' | 'w' | 'rw';
+  /** Of a connection: it has the listening socket open, and has not accepted this one yet. */
+  readonly queued?: true;
 }
 
 /** What the OOM killer had before it. */

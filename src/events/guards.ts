@@ -2,6 +2,18 @@
 
 export type Guard<T> = (value: unknown) => value is T;
 
+/** What a guard looks for inside a value, for whoever checks a name before there is a value. */
+export type Inside =
+  | { readonly fields: ReadonlyMap<string, Guard<unknown>> }
+  | { readonly items: Guard<unknown> };
+
+const INSIDE = new WeakMap<Guard<unknown>, Inside>();
+
+/** Undefined: a plain value. */
+export function insideOf(check: Guard<unknown>): Inside | undefined {
+  return INSIDE.get(check);
+}
+
 export interface Optional<T> {
   readonly optional: Guard<T>;
 }
@@ -30,7 +42,7 @@ export function shape<T>(fields: Fields<T>): Guard<T> {
     if (typeof field === 'function') required.push([name, field]);
     else perhaps.push([name, field.optional]);
   }
-  return (value): value is T => {
+  const guard: Guard<T> = (value): value is T => {
     if (!isRecord(value)) return false;
     for (const [name, check] of required) if (!check(value[name])) return false;
     for (const [name, check] of perhaps) {
@@ -39,10 +51,15 @@ export function shape<T>(fields: Fields<T>): Guard<T> {
     }
     return true;
   };
+  INSIDE.set(guard, { fields: new Map([...required, ...perhaps]) });
+  return guard;
 }
 
 export function list<T>(check: Guard<T>): Guard<readonly T[]> {
-  return (value): value is readonly T[] => Array.isArray(value) && value.every(check);
+  const guard: Guard<readonly T[]> = (value): value is readonly T[] =>
+    Array.isArray(value) && value.every(check);
+  INSIDE.set(guard, { items: check });
+  return guard;
 }
 
 export function oneOf<const T extends string | number | true>(...values: readonly T[]): Guard<T> {

@@ -10,6 +10,8 @@ export interface BlockDeviceAttrs {
   /** Ids of what is underneath: a partition's disk, the members of a dm or md device; a loop device's `fs:`. */
   readonly under: readonly string[];
   readonly model?: string;
+  /** The kernel's number for what is in it: another one means that its name was given to another file or medium. */
+  readonly diskSeq?: number;
   /** Of an md device: members that have failed or are missing. */
   readonly failedMembers?: number;
   /**

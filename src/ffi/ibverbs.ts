@@ -7,9 +7,9 @@
  * thread of libuv's pool, since a driver that hangs does not answer.
  */
 import { NativeError } from '../util/errors.js';
-import { copyFrom, cString } from './libc.js';
+import { copyFrom } from './libc.js';
 import { Pinned } from './memory.js';
-import { Library, type NativeFunction } from './native.js';
+import { cString, Library, type NativeFunction } from './native.js';
 
 export const IBVERBS_SONAME = 'libibverbs.so.1';
 

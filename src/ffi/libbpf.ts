@@ -3,9 +3,9 @@
  * NativeError. Nothing here decides anything; src/kernel/ does.
  */
 import { NativeError } from '../util/errors.js';
-import { cString, copyFrom } from './libc.js';
+import { copyFrom } from './libc.js';
 import { type Handle, Pinned } from './memory.js';
-import { errno, errnoName, Library, type NativeFunction } from './native.js';
+import { cString, errno, errnoName, Library, type NativeFunction } from './native.js';
 
 export type ObjectHandle = Handle<'bpf_object'>;
 export type ProgramHandle = Handle<'bpf_program'>;

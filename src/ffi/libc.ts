@@ -3,8 +3,6 @@ import { nativeMemory, Pinned } from './memory.js';
 import { errno, errnoName, Library, memcpy } from './native.js';
 import { NativeError } from '../util/errors.js';
 
-export { cString } from './native.js';
-
 const libc = Library.open(undefined);
 const getpidFunction = libc.bind('getpid', 'i32', []);
 const getuidFunction = libc.bind('getuid', 'u64', []);

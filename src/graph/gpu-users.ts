@@ -7,7 +7,8 @@ import type { GpuProcess } from '../events/gpu.js';
 import type { GpuAtExit, GpuHolding, GpuNode, GpuUser } from './gpu-node.js';
 import type { ProcessNode } from './model.js';
 import { ensureProcess } from './process.js';
-import { factOf, type StateGraph } from './state-graph.js';
+import { factOf } from './kinds.js';
+import type { StateGraph } from './state-graph.js';
 
 /** Who left it a moment ago may have done so because of what is wrong with it. */
 const LEFT_MS = 30_000;

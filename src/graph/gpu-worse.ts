@@ -5,7 +5,7 @@
 import type { EventOf } from '../events/event.js';
 import type { GpuEventKind, GpuHealthAttrs } from '../events/gpu.js';
 import type { GpuNode, Worsening } from './gpu-node.js';
-import { factOf } from './state-graph.js';
+import { factOf } from './kinds.js';
 
 /** Errors with a longer pause between them are two stories. */
 const PAUSE_MS = 60_000;

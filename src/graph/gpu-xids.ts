@@ -11,7 +11,8 @@ import { Once, type XidSource } from '../xid/once.js';
 import type { GpuNode, GpuXid } from './gpu-node.js';
 import { named, saidOf } from './host.js';
 import type { Fact } from './model.js';
-import { factOf, type StateGraph } from './state-graph.js';
+import { factOf } from './kinds.js';
+import type { StateGraph } from './state-graph.js';
 
 /** Two sources are so far apart at most about one fault. */
 const WINDOW_MS = 5_000;

@@ -11,7 +11,8 @@ import type { GpuNode, HardThrottle } from './gpu-node.js';
 import { applyHolders, applyProcesses, forgetLeft } from './gpu-users.js';
 import { worsened, worsenedBy } from './gpu-worse.js';
 import { adoptXids, applyNvmlXid } from './gpu-xids.js';
-import { factOf, type StateGraph } from './state-graph.js';
+import { factOf } from './kinds.js';
+import type { StateGraph } from './state-graph.js';
 
 type GpuType = Extract<EventType, `gpu.${string}`>;
 export type GpuEvent = { [T in GpuType]: EventOf<T> }[GpuType];

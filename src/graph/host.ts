@@ -3,7 +3,8 @@ import type { Event, EventOf, EventType, ProcessRef } from '../events/event.js';
 import { pidOf } from '../events/ids.js';
 import { applyXid } from './gpu-xids.js';
 import type { CgroupNode, Edge, Fact, ProcessNode } from './model.js';
-import { factOf, type StateGraph } from './state-graph.js';
+import { factOf } from './kinds.js';
+import type { StateGraph } from './state-graph.js';
 
 type HostType = Exclude<Extract<EventType, `${'error' | 'topo' | 'compute'}.${string}`>, 'error.fs'>;
 export type HostEvent = { [T in HostType]: EventOf<T> }[HostType];

@@ -124,6 +124,8 @@ export interface ProcessNode extends NodeBase {
   memoryFailure: Fact | undefined;
   /** Filesystems and devices that it had open and that were in trouble when it ended. */
   usedAtExit: readonly (FilesystemNode | BlockDeviceNode)[] | undefined;
+  /** It ended badly, by itself: filesystems that it had files open for writing on, whether in trouble or not. */
+  wroteAtExit: readonly FilesystemNode[] | undefined;
   /** GPUs that it used when it ended, or just before. */
   gpusAtExit: readonly GpuAtExit[] | undefined;
   /** Undefined: nothing of RDMA was heard of it but its queue pairs. */
@@ -191,6 +193,8 @@ export interface FilesystemNode extends NodeBase {
   /** It could be written to before. */
   readOnly: { readonly fact: Fact; readonly since: number; readonly shutDown: boolean } | undefined;
   space: Reading<SpaceAttrs> | undefined;
+  /** When it was full last and is not any more; kept for questions about who ended meanwhile. */
+  lastFull: (Reading<SpaceAttrs> & { readonly until: number }) | undefined;
   rpc: Reading<RpcAttrs> | undefined;
   error: Reading<EventCatalogue['error.fs']> | undefined;
   /** Pids that had files on it open for writing when its users were last looked for. */
@@ -256,6 +260,8 @@ export interface FlowNode extends NodeBase {
   closedTs: number | undefined;
   connectMs: number | undefined;
   errno: string | undefined;
+  /** Its holders have the listening socket open, and have not accepted it yet. */
+  queued: boolean;
 }
 
 export interface PeerNode extends NodeBase {

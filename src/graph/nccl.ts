@@ -4,7 +4,8 @@ import { processId } from '../events/ids.js';
 import type { CommMember, CommNode } from './comm-node.js';
 import type { Fact, ProcessNode } from './model.js';
 import { ensureProcess } from './process.js';
-import { factOf, type StateGraph } from './state-graph.js';
+import { factOf } from './kinds.js';
+import type { StateGraph } from './state-graph.js';
 
 /** Ranks of one communicator on this node; more are not kept. */
 const MAX_MEMBERS = 256;

@@ -4,7 +4,11 @@ import { processId } from '../events/ids.js';
 import { statusOf } from '../util/signals.js';
 import { gpusAtExit } from './gpu-users.js';
 import { type BlockDeviceNode, type FilesystemNode, NO_THREADS, type ProcessNode } from './model.js';
-import { factOf, type StateGraph } from './state-graph.js';
+import { factOf } from './kinds.js';
+import type { StateGraph } from './state-graph.js';
+
+/** Probes tell of four; a made-up recording may tell of a million. */
+const MAX_WROTE = 16;
 
 type ProcessEvent =
   | EventOf<'process.seen'>
@@ -102,6 +106,7 @@ export function ensureProcess(
     connectFailures: undefined,
     memoryFailure: undefined,
     usedAtExit: undefined,
+    wroteAtExit: undefined,
     gpusAtExit: undefined,
     rdma: undefined,
     firstTs: ts,
@@ -137,6 +142,7 @@ function exit(graph: StateGraph, node: ProcessNode, event: EventOf<'process.exit
   if (node.ppid === 0) node.ppid = event.attrs.ppid ?? 0;
   forgetWaits(graph, node);
   node.usedAtExit = inTrouble(node);
+  node.wroteAtExit = wroteTo(graph, event.attrs.wrote);
   node.gpusAtExit = gpusAtExit(node, event.ts);
   // Its descriptors are closed and its parent's wait is over: none of these is true any more.
   graph.edges.removeAll(node);
@@ -157,6 +163,18 @@ function inTrouble(node: ProcessNode): ProcessNode['usedAtExit'] {
     if (to.type === 'filesystem' && ails(to, node.pid)) found.push(to);
   }
   return found.length === 0 ? undefined : found;
+}
+
+/** An overlay is its upper directory's filesystem. */
+function wroteTo(graph: StateGraph, wrote: ExitAttrs['wrote']): ProcessNode['wroteAtExit'] {
+  const found = new Set<FilesystemNode>();
+  for (const dev of wrote?.slice(0, MAX_WROTE) ?? []) {
+    const node = graph.filesystemsByDev.get(dev);
+    const under = node?.out.find(({ kind, to }) => kind === 'Consumes' && to.type === 'filesystem')?.to;
+    if (under?.type === 'filesystem') found.add(under);
+    else if (node !== undefined) found.add(node);
+  }
+  return found.size === 0 ? undefined : [...found];
 }
 
 /** Whoever only reads does not mind that it cannot be written. */

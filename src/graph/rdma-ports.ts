@@ -7,7 +7,8 @@ import { rdmaPortId } from '../events/ids.js';
 import type { PortState } from '../events/rdma.js';
 import type { Edge, Fact } from './model.js';
 import type { PortDown, RdmaPortNode } from './rdma-node.js';
-import { factOf, type StateGraph } from './state-graph.js';
+import { factOf } from './kinds.js';
+import type { StateGraph } from './state-graph.js';
 
 /** Falls are counted over this. */
 export const FALLS_MS = 600_000;

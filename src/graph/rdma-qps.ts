@@ -20,7 +20,8 @@ import {
   toPort,
 } from './rdma-lives.js';
 import type { QpFailure, QpKnown, QpLife, QpNode } from './rdma-node.js';
-import { factOf, type StateGraph } from './state-graph.js';
+import { factOf } from './kinds.js';
+import type { StateGraph } from './state-graph.js';
 
 /** What had to be sent again is kept for so long. */
 const WINDOWS_MS = 10_000;
@@ -139,7 +140,8 @@ export function applyPosts(graph: StateGraph, event: EventOf<'rdma.posts'>): voi
   const process = own(graph, node, node.life, event.pid, attrs, fact);
   // Counted at the library, which knows no generation: an older process's counts are not of this one.
   if (process === undefined && node.life.owner !== undefined) return;
-  node.life.posts = { attrs, fact, since: node.life.posts?.since ?? ts };
+  // What was outstanding then says nothing of later.
+  node.life.posts = attrs.stopped === true ? undefined : { attrs, fact, since: node.life.posts?.since ?? ts };
 }
 
 /** Several sources tell of one failure: the completion says most. */

@@ -9,7 +9,8 @@ import { ensureProcess } from './process.js';
 import type { ProcessRdma } from './rdma-node.js';
 import { applyCounters, applyPort, portEvent } from './rdma-ports.js';
 import { applyCompletion, applyPosts, applyQp, applyRetry, qpEvent } from './rdma-qps.js';
-import { factOf, type StateGraph } from './state-graph.js';
+import { factOf } from './kinds.js';
+import type { StateGraph } from './state-graph.js';
 
 type RdmaType = Extract<EventType, `rdma.${string}`>;
 export type RdmaEvent = { [T in RdmaType]: EventOf<T> }[RdmaType];
@@ -56,6 +57,12 @@ export function applyRdma(graph: StateGraph, event: RdmaEvent): void {
       applyPosts(graph, event);
       return;
   }
+}
+
+/** Those that it has now. */
+export function queuePairsOf(process: ProcessNode | undefined): number {
+  if (process === undefined || process.exit !== undefined) return 0;
+  return process.out.filter(({ to }) => to.type === 'qp' && to.life.gone === undefined).length;
 }
 
 function applyCm(graph: StateGraph, event: EventOf<'rdma.cm'>): void {

@@ -15,6 +15,7 @@ import type {
   Edge,
   EdgeKind,
   Fact,
+  FilesystemNode,
   GpuNode,
   GraphNode,
   HostState,
@@ -31,39 +32,13 @@ import { applyNccl, newComm } from './nccl.js';
 import { applyProcess } from './process.js';
 import { applyRdma } from './rdma.js';
 import { RdmaIndex } from './rdma-peers.js';
+import { isOver, isResource } from './kinds.js';
+import { DEFAULT_LIMITS, type GraphLimits, type GraphStats } from './limits.js';
 import { newPort } from './rdma-ports.js';
 import { forgetQp, newQp } from './rdma-lives.js';
 import { applyStorage, newBlockDevice, newFilesystem } from './storage.js';
 import { applyTransport, newFlow } from './transport.js';
 import { applyHolders, applyPass, applyWait } from './waits.js';
-
-export interface GraphLimits {
-  readonly maxNodes: number;
-  readonly maxEdges: number;
-  /** Exited processes kept in the compact store. */
-  readonly maxExited: number;
-  /** How long what is over stays queryable, ms of event time. */
-  readonly keepMs: number;
-}
-
-export const DEFAULT_LIMITS: GraphLimits = {
-  maxNodes: 200_000,
-  maxEdges: 2_000_000,
-  maxExited: 400_000,
-  keepMs: 600_000,
-};
-
-export interface GraphStats {
-  readonly nodes: Readonly<Record<string, number>>;
-  readonly edges: Readonly<Record<string, number>>;
-  readonly exited: number;
-  /** Aged out as it should be. */
-  readonly expired: number;
-  /** Refused or dropped early because a limit was reached. */
-  readonly evicted: Readonly<Record<'nodes' | 'edges' | 'exited', number>>;
-  /** Events about an older process that had the same pid. */
-  readonly stale: number;
-}
 
 /** Nodes looked at for ageing at a time: bounds the work of one event. */
 const SWEEP_NODES = 4_000;
@@ -80,6 +55,8 @@ export class StateGraph {
   /** Few, and asked for by what is on them. */
   readonly blockDevices = new Set<BlockDeviceNode>();
   readonly gpus = new Set<GpuNode>();
+  /** By the number that their files are known by, `8:1`. */
+  readonly filesystemsByDev = new Map<string, FilesystemNode>();
   readonly host: HostState = {
     pressure: undefined,
     consumers: undefined,
@@ -304,6 +281,7 @@ export class StateGraph {
       this.process(node.ppid)?.children?.delete(node);
     }
     if (node.type === 'block-device') this.blockDevices.delete(node);
+    if (node.type === 'filesystem') this.forgetDev(node);
     if (node.type === 'gpu') forgetGpu(this, node);
     if (node.type === 'rdma-port') this.rdma.ports.delete(node);
     if (node.type === 'qp') forgetQp(this, node);
@@ -311,6 +289,12 @@ export class StateGraph {
       this.nodes.delete(node.id);
       this.nodeCounts.set(node.type, (this.nodeCounts.get(node.type) ?? 1) - 1);
     }
+  }
+
+  /** The number may be another's by now. */
+  forgetDev(node: FilesystemNode): void {
+    const dev = node.mount?.dev;
+    if (dev !== undefined && this.filesystemsByDev.get(dev) === node) this.filesystemsByDev.delete(dev);
   }
 
   stats(): GraphStats {
@@ -364,55 +348,4 @@ export class StateGraph {
     }
     return false;
   }
-}
-
-/** Nothing can be added to it any more, and nobody waits on it. */
-function isOver(node: GraphNode): boolean {
-  switch (node.type) {
-    case 'process':
-      return node.exit !== undefined;
-    case 'flow':
-      return !node.in.some((edge) => edge.kind === 'WaitsOn');
-    case 'block-device':
-    case 'filesystem':
-      return node.goneTs !== undefined && node.in.length === 0;
-    case 'gpu':
-      return (node.device === undefined || node.device.attrs.gone === true) && node.in.length === 0;
-    case 'rdma-port':
-      return (node.port === undefined || node.port.attrs.state === 'GONE') && node.in.length === 0;
-    case 'qp':
-      // The kernel's own have no process that could tell that they are still there.
-      return node.life.gone !== undefined || (node.life.owner !== undefined && node.in.length === 0);
-    default:
-      return node.in.length === 0;
-  }
-}
-
-export function isResource(node: GraphNode): node is ResourceNode {
-  switch (node.type) {
-    case 'process':
-    case 'flow':
-    case 'peer':
-    case 'block-device':
-    case 'filesystem':
-    case 'cgroup':
-    case 'communicator':
-    case 'gpu':
-    case 'rdma-port':
-    case 'qp':
-      return false;
-    default:
-      return true;
-  }
-}
-
-/** The part of an event that an edge keeps. */
-export function factOf(event: Event): Fact {
-  return {
-    ts: event.ts,
-    type: event.type === 'custom' ? (event.customType ?? 'custom') : event.type,
-    probe: event.probe,
-    entity: event.entity,
-    value: event.value,
-  };
 }

@@ -4,7 +4,8 @@ import { peerId } from '../events/ids.js';
 import type { BlockDeviceNode, Edge, FilesystemNode, GraphNode, IoError } from './model.js';
 import { ensureProcess } from './process.js';
 import { saidOf } from './host.js';
-import { factOf, type StateGraph } from './state-graph.js';
+import { factOf } from './kinds.js';
+import type { StateGraph } from './state-graph.js';
 
 type StorageType = Extract<EventType, `storage.${string}`> | 'error.fs';
 export type StorageEvent = { [T in StorageType]: EventOf<T> }[StorageType];
@@ -47,6 +48,7 @@ export function newFilesystem(graph: StateGraph, id: string, ts: number): Filesy
     goneTs: undefined,
     readOnly: undefined,
     space: undefined,
+    lastFull: undefined,
     rpc: undefined,
     error: undefined,
     writers: NOBODY,
@@ -106,8 +108,9 @@ function applyDevice(
   const fact = factOf(event);
   switch (event.type) {
     case 'storage.device':
-      // The name was given out anew: the log told of another one.
+      // The name was given out anew: what was told is of another one.
       if (node.goneTs !== undefined && event.attrs.gone !== true) node.error = undefined;
+      if (isAnother(node, event)) forgetDevice(node);
       node.device = event.attrs;
       node.goneTs = event.attrs.gone === true ? (node.goneTs ?? event.ts) : undefined;
       node.suspended =
@@ -135,6 +138,19 @@ function applyDevice(
       return;
     }
   }
+}
+
+/** Loop devices keep their names and are given other files. */
+function isAnother({ device }: BlockDeviceNode, { attrs }: EventOf<'storage.device'>): boolean {
+  return device?.diskSeq !== undefined && attrs.diskSeq !== undefined && device.diskSeq !== attrs.diskSeq;
+}
+
+function forgetDevice(node: BlockDeviceNode): void {
+  node.use = undefined;
+  node.slow = undefined;
+  node.ioError = undefined;
+  node.hardware = undefined;
+  node.error = undefined;
 }
 
 function another(
@@ -183,12 +199,15 @@ function applyFilesystem(
   const fact = event.type === 'error.fs' ? saidOf(event) : factOf(event);
   switch (event.type) {
     case 'storage.mount':
+      if (node.mount?.dev !== event.attrs.dev) graph.forgetDev(node);
       // Mounted anew, or a device number that was given out anew: what is known is of another one.
       if (node.mount === undefined || node.goneTs !== undefined || node.mount.dev !== event.attrs.dev)
         forget(node);
       node.mount = event.attrs;
       node.goneTs = event.attrs.gone === true ? (node.goneTs ?? event.ts) : undefined;
       if (!event.attrs.readOnly) node.readOnly = undefined;
+      if (node.goneTs === undefined) graph.filesystemsByDev.set(event.attrs.dev, node);
+      else graph.forgetDev(node);
       if (node.goneTs !== undefined) return;
       lieOn(graph, node, event.attrs.under, event);
       if (event.attrs.server !== undefined) servedBy(graph, node, event.attrs.server, event);
@@ -198,6 +217,8 @@ function applyFilesystem(
       node.readOnly ??= { fact, since: event.ts, shutDown: false };
       return;
     case 'storage.space':
+      if (node.space !== undefined && isFull(node.space.fact.value) && !isFull(event.value))
+        node.lastFull = { ...node.space, until: event.ts };
       node.space = { attrs: event.attrs, fact, since: fullSince(node, event) };
       return;
     case 'storage.rpc':
@@ -217,6 +238,7 @@ function applyFilesystem(
 function forget(node: FilesystemNode): void {
   node.readOnly = undefined;
   node.space = undefined;
+  node.lastFull = undefined;
   node.rpc = undefined;
   node.error = undefined;
 }

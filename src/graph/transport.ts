@@ -3,7 +3,8 @@ import type { EventOf, FlowAttrs, ProcessRef } from '../events/event.js';
 import { flowId, peerId } from '../events/ids.js';
 import type { Fact, FlowNode, FlowTrouble, ProcessNode } from './model.js';
 import { ensureProcess } from './process.js';
-import { factOf, type StateGraph } from './state-graph.js';
+import { factOf } from './kinds.js';
+import type { StateGraph } from './state-graph.js';
 
 export type TransportEvent =
   | EventOf<'transport.connect'>
@@ -31,6 +32,7 @@ export function newFlow(graph: StateGraph, id: string, ts: number): FlowNode | u
     closedTs: undefined,
     connectMs: undefined,
     errno: undefined,
+    queued: false,
     firstTs: ts,
     lastTs: ts,
     out: [],

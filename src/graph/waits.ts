@@ -11,7 +11,8 @@ import {
   type ThreadWait,
 } from './model.js';
 import { ensureProcess } from './process.js';
-import { factOf, isResource, type StateGraph } from './state-graph.js';
+import { factOf, isResource } from './kinds.js';
+import type { StateGraph } from './state-graph.js';
 import { sampleFlow } from './transport.js';
 
 /** A CPU share over less than this would be noise; of a process that has just begun it is all there is. */
@@ -57,6 +58,9 @@ export function applyHolders(graph: StateGraph, event: EventOf<'wait.holders'>):
     node.holders = event.attrs.holders;
     node.holdersTs = event.ts;
   }
+  const { holders } = event.attrs;
+  if (node.type === 'flow')
+    node.queued = holders.length > 0 && holders.every(({ queued }) => queued === true);
   const keep = new Set<Edge>();
   for (const holder of event.attrs.holders) {
     const process = ensureProcess(graph, holder, holder.comm, event.ts);

@@ -8,6 +8,7 @@ export const XCTL_COMM_LEN = 16;
 export const XCTL_CMDLINE_LEN = 192;
 export const XCTL_CGROUP_LEN = 128;
 export const XCTL_NAME_LEN = 16;
+export const XCTL_EXIT_DEVS = 4;
 export const XCTL_WF_IOWAIT = 1;
 export const XCTL_WF_SIMPLE = 2;
 export const XCTL_WF_MEMBERS_CUT = 4;
@@ -460,6 +461,32 @@ const XctlProcessExecFields: AbiStruct = {
   fields: [
     { name: 'p', offset: 0, code: 'struct', struct: 'XctlProcess' },
     { name: 'cmdline', offset: 80, code: 'words', length: 192 },
+  ],
+};
+
+/** `struct xctl_process_exit`, 96 bytes. */
+export interface XctlProcessExit {
+  readonly p: XctlProcess;
+  readonly wrote: readonly number[];
+}
+/** Byte offsets in `struct xctl_process_exit`. */
+export const XctlProcessExitLayout = {
+  sizeBytes: 96,
+  p: 0,
+  wrote: 80,
+} as const;
+/** Decodes the record at byte `at` of `view`. */
+export function decodeXctlProcessExit(view: DataView, at: number): XctlProcessExit {
+  return {
+    p: decodeXctlProcess(view, at),
+    wrote: readUint32s(view, at + 80, 4),
+  };
+}
+const XctlProcessExitFields: AbiStruct = {
+  sizeBytes: 96,
+  fields: [
+    { name: 'p', offset: 0, code: 'struct', struct: 'XctlProcess' },
+    { name: 'wrote', offset: 80, code: 'u32s', length: 4 },
   ],
 };
 
@@ -991,6 +1018,7 @@ export interface XctlWaitHolder {
   readonly fd: number;
   readonly mode: number;
   readonly wait: number;
+  readonly queued: number;
   readonly flow: XctlFlow;
   readonly tcp: XctlTcpState;
   readonly comm: string;
@@ -1004,6 +1032,7 @@ export const XctlWaitHolderLayout = {
   fd: 32,
   mode: 36,
   wait: 40,
+  queued: 42,
   flow: 48,
   tcp: 104,
   comm: 192,
@@ -1017,6 +1046,7 @@ export function decodeXctlWaitHolder(view: DataView, at: number): XctlWaitHolder
     fd: view.getInt32(at + 32, true),
     mode: view.getUint32(at + 36, true),
     wait: view.getUint16(at + 40, true),
+    queued: view.getUint16(at + 42, true),
     flow: decodeXctlFlow(view, at + 48),
     tcp: decodeXctlTcpState(view, at + 104),
     comm: readText(view, at + 192, 16),
@@ -1031,6 +1061,7 @@ const XctlWaitHolderFields: AbiStruct = {
     { name: 'fd', offset: 32, code: 's32' },
     { name: 'mode', offset: 36, code: 'u32' },
     { name: 'wait', offset: 40, code: 'u16' },
+    { name: 'queued', offset: 42, code: 'u16' },
     { name: 'flow', offset: 48, code: 'struct', struct: 'XctlFlow' },
     { name: 'tcp', offset: 104, code: 'struct', struct: 'XctlTcpState' },
     { name: 'comm', offset: 192, code: 'text', length: 16 },
@@ -2172,6 +2203,7 @@ export const abiStructs = {
   XctlHdr: XctlHdrFields,
   XctlProcess: XctlProcessFields,
   XctlProcessExec: XctlProcessExecFields,
+  XctlProcessExit: XctlProcessExitFields,
   XctlProcessOom: XctlProcessOomFields,
   XctlOwner: XctlOwnerFields,
   XctlFlow: XctlFlowFields,

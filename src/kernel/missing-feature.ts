@@ -59,6 +59,8 @@ export function missingFeature(
   // Callbacks themselves came earlier (5.13), the helper that calls them later.
   if (/number of funcs in func_info doesn't match number of subprogs/.test(text))
     return 'needs the helper bpf_loop, which calls back (Linux 5.17)';
+  // Older verifiers take an exchange for a store with something in a field that stores leave empty.
+  if (/BPF_STX uses reserved fields/.test(text)) return 'needs atomic exchange (Linux 5.12)';
   if (/sleepable programs can only/i.test(text)) return 'needs sleepable iterators (Linux 5.18)';
   return undefined;
 }

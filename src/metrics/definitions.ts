@@ -1,6 +1,7 @@
 /** Every metric of the agent's own: name, help, labels, and where the values come from. */
 import type { Definition, Labels, Series } from './definition.js';
 import { ofRdma } from './definitions-rdma.js';
+import { ofRules } from './definitions-rules.js';
 import type { GpuCosts, MetricSources, RecordingTotals, SubprocessTotals } from './sources.js';
 
 export function definitions(sources: MetricSources): readonly Definition[] {
@@ -10,6 +11,7 @@ export function definitions(sources: MetricSources): readonly Definition[] {
     ...ofGraph(sources),
     ...ofGpus(sources),
     ...ofRdma(sources),
+    ...ofRules(sources),
     ...ofSubprocesses(sources),
     ...(recording === undefined ? [] : ofRecording(recording)),
   ];

@@ -4,7 +4,7 @@
  */
 import type { EventType } from '../events/event.js';
 import type { RdmaCounter } from '../events/rdma.js';
-import type { GraphStats } from '../graph/state-graph.js';
+import type { GraphStats } from '../graph/limits.js';
 
 /** What was lost where. Give every reason that exists, also at 0: a series must not begin with its first loss. */
 export interface Loss {
@@ -69,6 +69,16 @@ export interface RdmaTotals {
   readonly spentSeconds: number;
 }
 
+export interface RuleTotals {
+  readonly rules: number;
+  readonly refusedFiles: number;
+  readonly loads: number;
+  readonly failedLoads: number;
+  readonly asked: number;
+  readonly answered: number;
+  readonly memory: { readonly series: number; readonly taken: number };
+}
+
 export interface MetricSources {
   readonly build: {
     readonly version: string;
@@ -90,6 +100,7 @@ export interface MetricSources {
   /** Faults of GPUs, each once, whoever told of it. */
   xids(): Iterable<XidTotal>;
   rdma(): RdmaTotals;
+  rules(): RuleTotals;
   /** Time spent in draining the rings, decoding and the graph. */
   drainSeconds(): number;
 }

@@ -46,6 +46,8 @@ export class BlockDevices {
     const model = read(`${dir}/device/model`);
     const degraded = kind === 'md' ? Number(read(`${dir}/md/degraded`) ?? 0) : 0;
     const mayLose = mayLoseOf(dir, kind, degraded);
+    // Since 5.15.
+    const diskSeq = read(`${dir}/diskseq`);
     const attrs: BlockDeviceAttrs = {
       dev,
       kind,
@@ -53,6 +55,7 @@ export class BlockDevices {
       ...(model !== undefined && model !== '' && { model: printable(model, MODEL_CHARS) }),
       ...(degraded > 0 && { failedMembers: degraded }),
       ...(mayLose !== undefined && { mayLose }),
+      ...(diskSeq !== undefined && { diskSeq: Number(diskSeq) }),
       ...(kind === 'dm' && read(`${dir}/dm/suspended`) === '1' && { suspended: true as const }),
     };
     return {

@@ -279,6 +279,11 @@ export class BlockProbe implements Probe {
     if (known.device.sizeBytes === 0 && this.#devices.sizeBytes(stats.name) === 0) return;
     const device = this.#devices.describe(stats.name);
     if (device === undefined) return;
+    // A loop device with another file: what the one before it took says nothing.
+    if (device.attrs.diskSeq !== known.device.attrs.diskSeq) {
+      this.#came(stats, nowMs);
+      return;
+    }
     const described = JSON.stringify(device);
     if (described === known.described) return;
     known.device = device;

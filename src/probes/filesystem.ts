@@ -15,6 +15,7 @@ import { Ext4Errors } from './filesystem-errors.js';
 import { isPseudo } from './filesystem-kinds.js';
 import { type AskSpace, type Space, SpaceWatch } from './filesystem-space.js';
 import { FileUsers } from './filesystem-users.js';
+import { parseDevice } from './mountinfo.js';
 import { devText, type Filesystem, type MountChanges, Mounts } from './mounts.js';
 import { NfsWatch } from './nfs.js';
 import { Passes } from './passes.js';
@@ -172,6 +173,19 @@ export class FilesystemProbe implements Probe {
     if (this.#asked.size >= MAX_ASKED) this.#asked.clear();
     this.#asked.set(entity, { atMs: nowMs, gapMs });
     this.#tellUsers(entity);
+  }
+
+  /**
+   * A process has ended badly by itself: were the filesystems full that it wrote to?
+   * @param wrote their numbers, `8:1`
+   */
+  ended(wrote: readonly string[]): void {
+    for (const text of wrote) {
+      const dev = parseDevice(text);
+      const fs = dev === undefined ? undefined : this.#mounts.byDev(dev);
+      // What is written to an overlay goes to what lies under it.
+      if (fs !== undefined) this.#space.hurry(this.#mounts.byId(fs.under[0] ?? '') ?? fs);
+    }
   }
 
   /** Who uses what was in trouble lately, for one who asks now. */

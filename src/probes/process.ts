@@ -8,9 +8,11 @@
 import type { EventOf, ProcessAttrs } from '../events/event.js';
 import { processId } from '../events/ids.js';
 import {
+  XCTL_EXIT_DEVS,
   XctlHdrLayout,
   XctlKind,
   XctlProcessExecLayout,
+  XctlProcessExitLayout,
   XctlProcessLayout,
 } from '../kernel/abi.generated.js';
 import { readComm, readWords } from '../kernel/abi-read.js';
@@ -19,6 +21,7 @@ import { type Beat, every } from '../util/beat.js';
 import type { Check } from '../util/check.js';
 import { messageOf } from '../util/errors.js';
 import { endingOf, signalNumber } from '../util/signals.js';
+import { devText } from './filesystem-table.js';
 import { launcherOf } from './job.js';
 import { oomOf } from './oom.js';
 import type { Probe, ProbeContext } from './probe.js';
@@ -189,7 +192,8 @@ export class ProcessProbe implements Probe {
     }
     const ending = endingOf(status);
     const value = ending.signal === undefined ? (ending.code ?? 0) : 128 + signalNumber(ending.signal);
-    const attrs = { start, comm, ppid, ...ending };
+    const wrote = wroteOf(view, at);
+    const attrs = { start, comm, ppid, ...ending, ...(wrote.length > 0 && { wrote }) };
     this.#hold({ ts, type: 'process.exit', entity, pid, value, attrs, probe: 'process' });
   }
 
@@ -313,4 +317,14 @@ function wordsOf(view: DataView, at: number): string[] {
   const length = view.getUint32(at + P.cmdlineLen, true);
   if (length === 0) return [];
   return readWords(view, at + XctlProcessExecLayout.cmdline, length).split('\0');
+}
+
+/** What a `struct xctl_process_exit` had files open for writing on. */
+function wroteOf(view: DataView, at: number): readonly string[] {
+  const found: string[] = [];
+  for (let i = 0; i < XCTL_EXIT_DEVS; i++) {
+    const dev = view.getUint32(at + XctlProcessExitLayout.wrote + 4 * i, true);
+    if (dev !== 0) found.push(devText(dev));
+  }
+  return found;
 }

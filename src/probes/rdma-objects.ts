@@ -25,6 +25,7 @@ const WITHOUT: Readonly<Record<RdmaObject, Without>> = {
   rdma_cm: { connection: 'events of the connection manager are not seen' },
   rdma_rxe: {
     retry: 'retries of Soft-RoCE are not seen by queue pair',
+    timer: 'the first retry to a peer that is silent is told when the second begins',
     rnr: 'receivers without buffers are not seen by queue pair',
     gave_up: 'queue pairs that give up are not seen',
     begun: 'one retry of each device may be taken for another queue pair’s',

@@ -55,6 +55,7 @@ export class PostTables {
   #known = new Map<string, KnownQp>();
   #walk = new Set<number>();
   #lookedAt: number | undefined;
+  #ended = false;
   /** Queue pairs that only the process speaks of, and that were not told. */
   unproven = 0;
 
@@ -93,6 +94,12 @@ export class PostTables {
     }
     this.#known = known;
     this.#lookedAt = ts;
+  }
+
+  /** Nobody looks any more: whoever keeps what was told must know, since what is outstanding goes on to change. */
+  end(): void {
+    this.#ended = true;
+    this.pass(false);
   }
 
   /** Posts so far, of all processes. */
@@ -134,7 +141,7 @@ export class PostTables {
       cut: value.cut > 0,
       last: last ?? ts,
     });
-    const stopped = !this.#context.counts(value.source);
+    const stopped = this.#ended || !this.#context.counts(value.source);
     const posts = value.posts - qp.posts;
     const bytes = value.bytes - qp.bytes;
     const figures = `${value.posts} ${outstanding} ${oldest} ${stopped}`;

@@ -108,6 +108,11 @@ export class RdmaTraceProbe implements Probe {
     await this.#unload();
   }
 
+  /** It has cost more than it may, and has taken itself off. */
+  get overBudget(): boolean {
+    return this.#budget.off.size > 0;
+  }
+
   /** @param full every queue pair, not only what has changed. */
   pass(full: boolean): void {
     const running = this.#running;
@@ -307,6 +312,7 @@ export class RdmaTraceProbe implements Probe {
     const running = this.#running;
     this.#running = undefined;
     if (running === undefined) return;
+    this.stats.run(() => running.tables.end());
     const late = new Promise<void>((resolve) => setTimeout(resolve, STOP_MS).unref());
     await Promise.race([running.files.stop(), late]);
     running.object.stop();

@@ -45,6 +45,11 @@ const KINDS = [
   XctlKind.TCP_CLOSE,
 ];
 
+/** Whether this kernel lets the object see who sends. */
+export function seesSenders({ programs }: LoadedObject): boolean {
+  return programs.some(({ slot, attached }) => slot === 'send' && attached);
+}
+
 export class TcpProbe implements Probe {
   readonly name = 'tcp';
   readonly #context: ProbeContext;
@@ -121,13 +126,14 @@ export class TcpProbe implements Probe {
   async #load(): Promise<LoadedObject> {
     const { kernel } = this.#context;
     const object = await kernel.load('tcp');
-    const sees = (o: LoadedObject): boolean => o.programs.some((p) => p.slot === 'send' && p.attached);
-    if (sees(object)) return object;
+    if (seesSenders(object)) return object;
+    // At once: without that hook it would call a child's bytes those of whoever connected.
+    object.stop();
     // Neither hook before the bytes are queued: the one after they are is better than none.
     const late = await kernel.load('tcp_late');
-    const [better, worse] = sees(late) ? [late, object] : [object, late];
-    worse.stop();
-    return better;
+    if (seesSenders(late)) return late;
+    late.stop();
+    return kernel.load('tcp');
   }
 
   #tick(): void {

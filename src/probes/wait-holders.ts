@@ -57,6 +57,7 @@ export class Wanted {
         comm: record.comm,
         fd: record.fd,
         mode: modeText(record.mode),
+        ...(record.queued && { queued: true }),
       };
       switch (record.wait) {
         case XctlWaitKind.PIPE:

@@ -65,6 +65,8 @@ export interface HolderRecord {
   /** FMODE_READ 1 | FMODE_WRITE 2. */
   readonly mode: number;
   readonly wait: number;
+  /** It has the listening socket open, and has not accepted this connection yet. */
+  readonly queued: boolean;
   readonly comm: string;
   readonly at: number;
 }
@@ -110,6 +112,7 @@ export function* readHolders(view: DataView): Generator<HolderRecord> {
       fd: view.getInt32(at + H.fd, true),
       mode: view.getUint32(at + H.mode, true),
       wait: view.getUint16(at + H.wait, true),
+      queued: view.getUint16(at + H.queued, true) !== 0,
       comm: readText(view, at + H.comm, 16),
       at,
     };

@@ -15,6 +15,25 @@ export const SCENES = [
 ] as const;
 export type Scene = (typeof SCENES)[number];
 
+/** The finer kinds of each; an answer may have none. A soft cause under an idle GPU keeps the name it has elsewhere. */
+export const SUB_SCENES: Readonly<Record<Scene, readonly string[]>> = {
+  GpuOom: [],
+  GpuUtilLow: ['WaitsOnPeer', 'LockHeld', 'Join', 'NcclRankBehind', 'HostBound'],
+  GpuError: ['OffBus', 'Ecc', 'Nvlink', 'Thermal'],
+  NetworkStall: [
+    ...['PathDown', 'ZeroWindow', 'PeerSlow', 'PeerEnded', 'QpError', 'Congestion'],
+    ...['Refused', 'ConnectFails', 'NcclRemote', 'NcclInit'],
+  ],
+  NetworkDrop: ['PortDown', 'LinkFlapping', 'DeviceFatal'],
+  StorageIoError: ['DeviceGone', 'ReadOnly', 'ShutDown', 'DiskFull'],
+  StorageSlow: ['Device', 'Nfs', 'Suspended'],
+  ProcessBlocked: [
+    ...['Deadlock', 'CpuStarved', 'CpuThrottled', 'Stopped', 'WaitsOnPeer', 'LockHeld', 'Join'],
+    ...['KernelLockup', 'HungTask', 'MemoryLimit', 'MemoryPressure', 'NcclRankBehind', 'GpuSync'],
+  ],
+  ProcessCrash: ['HostOom', 'Signal', 'ExitCode', 'MemoryFailure'],
+};
+
 export type Verdict = 'cause-found' | 'symptom-only' | 'healthy' | 'unknown';
 
 export interface WhyAnswer {
@@ -35,6 +54,8 @@ export interface WhyAnswer {
   readonly chain: readonly ChainLink[];
   readonly evidence: readonly Evidence[];
   readonly recommendations: readonly string[];
+  /** How the scene was identified, in sentences: where the chain ends, what came first, what was ruled out. */
+  readonly identifiedBy?: readonly string[];
   /** Further causes, each with its own chain, best first; absent when there is one or none. */
   readonly alternatives?: readonly Finding[];
 }

@@ -12,10 +12,10 @@ export const CONFIDENCE = {
   stopped: 0.97,
   frozen: 0.95,
   traced: 0.9,
-  /** Two or more timeouts in a row on data in flight. */
+  /** Two or more timeouts in a row on data in flight, for three seconds and more. */
   pathDown: 0.95,
-  /** One timeout: the next ACK may still come. */
-  firstTimeout: 0.8,
+  /** One timeout, or a few in a moment: the next resend may get through. */
+  firstTimeout: 0.75,
   connectTimeout: 0.93,
   /** … by whoever tries again and sleeps in between. */
   connectAgain: 0.78,
@@ -23,10 +23,16 @@ export const CONFIDENCE = {
   lossyFlow: 0.75,
   crashSignal: 0.97,
   crashCode: 0.95,
+  /** It ended by itself, and whether what it wrote to took any more is not known. */
+  crashUnexplained: 0.75,
   oomKill: 0.97,
   diskWait: 0.8,
+  /** … on a device that counts its requests and has none: something above it holds this one back. */
+  diskWaitIdle: 0.72,
   deviceGone: 0.95,
   ioError: 0.93,
+  /** A filesystem lets nothing through, and its device has nothing to do. */
+  filesystemHolds: 0.75,
   /** By the kernel log, which does not say whose it was: of the only user, and of one of several. */
   loggedError: 0.8,
   loggedAmongOthers: 0.5,
@@ -69,7 +75,7 @@ export const CONFIDENCE = {
   gpuSymptom: 0.6,
   /** Retries in a row without an answer; the first of them; none left. */
   rdmaNoAnswer: 0.93,
-  rdmaFirstRetry: 0.8,
+  rdmaFirstRetry: 0.75,
   rdmaGaveUp: 0.95,
   /** RNR NAKs without a pause; now and then, again and again. */
   rdmaNotReady: 0.9,
@@ -101,7 +107,12 @@ export const CONFIDENCE = {
   /** … computes. */
   peerRuns: 0.65,
   lockHeld: 0.8,
-  waitsForRemotePeer: 0.6,
+  /**
+   * No cause is named. The chain leaves this node, and all of it that is here shows no fault: wrong only if something
+   * here was overlooked. It stays here, with one of several or in a moment that is too short to tell: one of them is it.
+   */
+  waitsForRemotePeer: 0.75,
+  oneOfThem: 0.6,
   /** It holds an idle GPU, and whom it waits for is not known. */
   gpuIdle: 0.5,
   /** It has enqueued fewer collectives than another rank, and does nothing that would explain it. */
@@ -109,6 +120,8 @@ export const CONFIDENCE = {
   /** A thread waits for a GPU, and what the GPU waits for is not on this node. */
   gpuSync: 0.5,
   healthyRunning: 0.9,
+  /** It sleeps by the clock or for whoever connects: nobody in particular is late. In a set of descriptors one may be. */
+  healthyAsleep: 0.75,
   healthyIdle: 0.6,
 } as const;
 
@@ -124,6 +137,8 @@ export const DISCOUNT = {
   pollsOrComputes: 0.85,
   /** The main thread is stuck, but other threads of the process use the CPU. */
   othersRun: 0.85,
+  /** It ended of what was wrong with something that it used: likely, and not seen. */
+  atItsEnd: 0.9,
   /** The fault began after the wait that it explains. */
   lateFault: 0.85,
 } as const;

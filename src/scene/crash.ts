@@ -1,9 +1,10 @@
 /** ProcessCrash: why a process that ended did so. */
 import type { ExitAttrs } from '../events/event.js';
 import type { ExitedRecord } from '../graph/exited.js';
-import type { Fact, OomKill, ProcessNode } from '../graph/model.js';
+import type { Fact, FilesystemNode, OomKill, ProcessNode } from '../graph/model.js';
 import { endingOf, signalNumber } from '../util/signals.js';
 import { CONFIDENCE } from './confidence.js';
+import { isUnseen } from './filesystem.js';
 import type { Fault } from './finding.js';
 import { bytes } from './words.js';
 
@@ -33,18 +34,30 @@ export function crashFault(process: ProcessNode): Fault | undefined {
       strength: 'hard',
     };
   }
+  const unseen = (process.wroteAtExit ?? []).filter((node) => isUnseen(node, exit.ts));
   const killedByOom = oomKill !== undefined && exit.attrs.signal === 'SIGKILL';
   return {
     node: process,
     scene: 'ProcessCrash',
     subScene: killedByOom ? 'HostOom' : ending.subScene,
     summary: killedByOom ? oomSummary(process, oomKill) : ending.summary,
-    confidence: killedByOom ? CONFIDENCE.oomKill : ending.confidence,
+    confidence: killedByOom
+      ? CONFIDENCE.oomKill
+      : unseen.length > 0
+        ? CONFIDENCE.crashUnexplained
+        : ending.confidence,
     began: exit.ts,
     facts: killedByOom ? oomFacts(oomKill, exit.fact) : [exit.fact],
-    recommendations: killedByOom ? oomAdvice(oomKill) : ending.recommendations,
+    recommendations: killedByOom
+      ? oomAdvice(oomKill)
+      : [...ending.recommendations, ...unseen.slice(0, 1).map(unseenAdvice)],
     strength: 'hard',
   };
+}
+
+/** A reason that nobody has looked at. */
+function unseenAdvice({ id }: FilesystemNode): string {
+  return `See whether ${id.slice('fs:'.length)} is full or failing: it had files open for writing there, and how full it was is not known`;
 }
 
 /** The kernel's word that it killed this process for memory that failed. */

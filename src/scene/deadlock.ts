@@ -58,12 +58,12 @@ function advice(cycle: readonly Thread[]): readonly string[] {
 }
 
 /** A lock or a join names the thread that must act, not just its process. */
-function isNamed(waiter: Thread | undefined): boolean {
+export function isNamed(waiter: Thread | undefined): boolean {
   return waiter?.wait.type === 'wait.lock' || waiter?.wait.type === 'wait.join';
 }
 
 /** Nobody else in the process could serve the other end: its other threads wait on it, or by design. */
-function isOnlyWorker(thread: Thread): boolean {
+export function isOnlyWorker(thread: Thread): boolean {
   for (const other of thread.process.threads.values()) {
     if (other === thread) continue;
     switch (other.wait.type) {

@@ -99,7 +99,7 @@ function stuckFault(node: BlockDeviceNode, now: number): Fault | undefined {
   return {
     ...base(node, use.since, [use.fact]),
     scene: 'StorageSlow',
-    subScene: null,
+    subScene: 'Device',
     summary: `${what}${usual(oldest?.op === 'write' ? use.attrs.writes : use.attrs.reads)}`,
     confidence: CONFIDENCE.stuckRequest,
     recommendations: slowAdvice(node),
@@ -116,7 +116,7 @@ function slowFault(node: BlockDeviceNode, now: number): Fault | undefined {
   return {
     ...base(node, use.since, [use.fact]),
     scene: 'StorageSlow',
-    subScene: null,
+    subScene: 'Device',
     summary: `${node.id}: ${side} latency ${summary.ofMeans === true ? 'mean' : 'p99'} ${duration(summary.p99Ms ?? 0)}${usual(summary)}`,
     confidence: summary.baselineMs === undefined ? CONFIDENCE.slowDevice : CONFIDENCE.slowerDevice,
     recommendations: slowAdvice(node),
@@ -131,7 +131,7 @@ function slowRequest(node: BlockDeviceNode, now: number): Fault | undefined {
   return {
     ...base(node, slow.since, [slow.fact]),
     scene: 'StorageSlow',
-    subScene: null,
+    subScene: 'Device',
     summary: `${node.id}: a ${slow.attrs.op} of ${bytes(slow.attrs.sizeBytes)} took ${duration(slow.attrs.ageMs)}`,
     confidence: CONFIDENCE.slowDevice,
     recommendations: slowAdvice(node),

@@ -69,16 +69,7 @@ export class EvidenceList {
     const key = `${fact.type}\0${fact.entity}\0${fact.ts}`;
     const known = this.#byKey.get(key);
     if (known !== undefined) return known.id;
-    const evidence: Evidence = {
-      id: `e${this.#byKey.size + 1}`,
-      ts: timeText(fact.ts),
-      probe: fact.probe,
-      type: fact.type,
-      entity: fact.entity,
-      value: Math.round(fact.value * 1_000) / 1_000,
-      unit: unitOf(fact.type),
-      ...(fact.detail !== undefined && { detail: fact.detail }),
-    };
+    const evidence = evidenceOf(fact, `e${this.#byKey.size + 1}`);
     this.#byKey.set(key, evidence);
     return evidence.id;
   }
@@ -86,6 +77,20 @@ export class EvidenceList {
   list(): readonly Evidence[] {
     return [...this.#byKey.values()];
   }
+}
+
+/** A fact as answers tell it. */
+export function evidenceOf(fact: Fact, id: string): Evidence {
+  return {
+    id,
+    ts: timeText(fact.ts),
+    probe: fact.probe,
+    type: fact.type,
+    entity: fact.entity,
+    value: Math.round(fact.value * 1_000) / 1_000,
+    unit: unitOf(fact.type),
+    ...(fact.detail !== undefined && { detail: fact.detail }),
+  };
 }
 
 /** RFC 3339 of event time (ms since the epoch). */

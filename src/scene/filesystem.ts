@@ -1,5 +1,6 @@
 /** What is wrong with a filesystem: its server does not answer, it is read-only, it is full. */
-import type { FilesystemNode, PeerNode } from '../graph/model.js';
+import type { SpaceAttrs } from '../events/storage.js';
+import type { FilesystemNode, PeerNode, Reading } from '../graph/model.js';
 import { isFull, RPC_SLOW_MS } from '../graph/storage.js';
 import { CONFIDENCE } from './confidence.js';
 import type { Fault, Link } from './finding.js';
@@ -7,6 +8,8 @@ import { bytes, count, duration } from './words.js';
 
 /** Told every second while it does not answer. */
 const RPC_MEMORY_MS = 5_000;
+/** It is looked at after a bad end, and mounts once a second: what is seen so late after the end was so before. */
+const SEEN_LATE_MS = 2_000;
 
 /** Where the server of a network filesystem has not answered for a second or more. */
 export function serverFault(
@@ -24,7 +27,7 @@ export function serverFault(
     fault: {
       node: edge.to,
       scene: 'StorageSlow',
-      subScene: path === undefined ? 'ServerNotResponding' : 'ServerUnreachable',
+      subScene: 'Nfs',
       summary:
         `file server ${rpc.attrs.server} has not answered for ${duration(forMs)}: ` +
         `${count(rpc.attrs.outstanding, 'request')} of ${node.id} sent and unanswered` +
@@ -37,6 +40,7 @@ export function serverFault(
         'The mount goes on by itself when the server answers; do not kill -9 what waits on it',
       ],
       strength: 'hard',
+      ails: path === undefined ? 'not-responding' : 'unreachable',
     },
     link: {
       from: node,
@@ -97,23 +101,40 @@ export function writeFault(node: FilesystemNode, now: number): Fault | undefined
       ails: 'read-only',
     };
   }
-  if (space !== undefined && isFull(space.fact.value)) {
-    const noInodes = space.attrs.inodes > 0 && space.attrs.freeInodes === 0;
-    return {
-      ...base,
-      scene: 'StorageIoError',
-      subScene: 'DiskFull',
-      summary: noInodes
-        ? `${node.id} has no inodes left (${count(space.attrs.inodes, 'file')})`
-        : `${node.id} is full: ${bytes(space.attrs.freeBytes)} of ${bytes(space.attrs.sizeBytes)} are free`,
-      confidence: CONFIDENCE.diskFull,
-      began: space.since,
-      facts: [space.fact],
-      recommendations: [
-        `Make room on ${node.id.slice(3)}: old checkpoints, logs, caches (du -x --max-depth=2)`,
-      ],
-      ails: 'full',
-    };
-  }
-  return undefined;
+  return space !== undefined && isFull(space.fact.value) ? fullFault(node, space) : undefined;
+}
+
+/** The same for one who ended at `endTs`: room may have been made since. */
+export function writeFaultAt(node: FilesystemNode, endTs: number, now: number): Fault | undefined {
+  const fault = writeFault(node, now);
+  if (fault !== undefined && fault.began <= endTs + SEEN_LATE_MS) return fault;
+  const { lastFull } = node;
+  if (lastFull === undefined || lastFull.until < endTs || lastFull.since > endTs + SEEN_LATE_MS)
+    return undefined;
+  return fullFault(node, lastFull);
+}
+
+/** Nobody has looked at how full it is since `endTs`: its answer may be on its way, or it is never asked. */
+export function isUnseen({ space, lastFull }: FilesystemNode, endTs: number): boolean {
+  return Math.max(space?.fact.ts ?? 0, lastFull?.fact.ts ?? 0) < endTs;
+}
+
+function fullFault(node: FilesystemNode, { attrs, fact, since }: Reading<SpaceAttrs>): Fault {
+  const noInodes = attrs.inodes > 0 && attrs.freeInodes === 0;
+  return {
+    node,
+    strength: 'hard',
+    scene: 'StorageIoError',
+    subScene: 'DiskFull',
+    summary: noInodes
+      ? `${node.id} has no inodes left (${count(attrs.inodes, 'file')})`
+      : `${node.id} is full: ${bytes(attrs.freeBytes)} of ${bytes(attrs.sizeBytes)} are free`,
+    confidence: CONFIDENCE.diskFull,
+    began: since,
+    facts: [fact],
+    recommendations: [
+      `Make room on ${node.id.slice(3)}: old checkpoints, logs, caches (du -x --max-depth=2)`,
+    ],
+    ails: 'full',
+  };
 }

@@ -34,6 +34,8 @@ export interface Fault {
   /** What is wrong with the node, where that is more than its name: the chain ends `node BlockedBy error:WHAT/node`. */
   readonly ails?:
     | 'latency'
+    | 'not-responding'
+    | 'unreachable'
     | 'io-error'
     | 'gone'
     | 'read-only'

@@ -5,6 +5,9 @@ import type { StateGraph } from '../graph/state-graph.js';
 import { API_VERSION, type Findings, type WhyAnswer } from './answer.js';
 import { timeText } from './evidence.js';
 import { idleGpus } from './gpu-idle.js';
+import type { Outcome } from './finding.js';
+import { suspects } from './suspects.js';
+import { storageCrash } from './trouble.js';
 import { type AskOptions, answerFor } from './why.js';
 
 const MAX_FINDINGS = 50;
@@ -21,26 +24,50 @@ const SOFT: ReadonlySet<string> = new Set(['WaitsOnPeer', 'LockHeld', 'Join']);
  * idle GPU says that somebody minds.
  */
 export function findings(graph: StateGraph, options: AskOptions): Findings {
+  const candidates = candidatesOf(graph);
+  const wrong = suspects(graph, candidates, isTold);
+  return tell(
+    graph,
+    options,
+    candidates.filter((process) => wrong.has(process) || idleGpus(process, graph.now).length > 0),
+  );
+}
+
+/** The same, by asking about every process: what `findings` must say, too. */
+export function findingsOfAll(graph: StateGraph, options: AskOptions): Findings {
+  return tell(graph, options, candidatesOf(graph));
+}
+
+function candidatesOf(graph: StateGraph): readonly ProcessNode[] {
+  const found: ProcessNode[] = [];
+  for (const node of graph.nodes.values())
+    if (node.type === 'process' && isCandidate(graph, node)) found.push(node);
+  return found;
+}
+
+function tell(graph: StateGraph, options: AskOptions, processes: readonly ProcessNode[]): Findings {
   const byRoot = new Map<string, Told>();
   const victims = new Map<string, number>();
-  for (const node of graph.nodes.values()) {
-    if (node.type !== 'process' || !isCandidate(graph, node)) continue;
-    const answer = answerFor(graph, node, options);
+  for (const node of processes) {
+    const answer = answerFor(graph, node, options, false);
     if (!isWorthTelling(answer)) continue;
     const root = rootKey(answer);
     victims.set(root, (victims.get(root) ?? 0) + 1);
     const known = byRoot.get(root);
-    const one = { answer, gpus: idleGpus(node, graph.now).length };
+    const one = { process: node, answer, gpus: idleGpus(node, graph.now).length };
     if (known === undefined || isBetter(one, known)) byRoot.set(root, one);
   }
   const list = [...byRoot.entries()]
-    .map(([root, { answer }]) => withVictims(answer, (victims.get(root) ?? 1) - 1))
-    .sort((a, b) => severity(b) - severity(a))
-    .slice(0, MAX_FINDINGS);
+    .sort(([, a], [, b]) => severity(b.answer) - severity(a.answer))
+    .slice(0, MAX_FINDINGS)
+    .map(([root, { process }]) =>
+      withVictims(answerFor(graph, process, options), (victims.get(root) ?? 1) - 1),
+    );
   return { apiVersion: API_VERSION, node: options.node, ts: timeText(graph.now), findings: list };
 }
 
 interface Told {
+  readonly process: ProcessNode;
   readonly answer: WhyAnswer;
   /** That its process holds and that are idle. */
   readonly gpus: number;
@@ -66,6 +93,8 @@ function isCandidate(graph: StateGraph, process: ProcessNode): boolean {
   if (process.job !== undefined || process.ioError !== undefined || process.usedAtExit !== undefined)
     return true;
   if (process.gpusAtExit !== undefined || endedOfRdma(process)) return true;
+  // Programs end with a code every second; only what they wrote to makes it news.
+  if (process.wroteAtExit !== undefined && storageCrash(process, graph.now) !== undefined) return true;
   return (
     signal !== undefined &&
     signal !== 'SIGTERM' &&
@@ -80,6 +109,11 @@ function endedOfRdma({ rdma, exit }: ProcessNode): boolean {
   const signal = exit?.attrs.signal;
   if (rdma === undefined || (signal !== undefined && signal !== 'SIGABRT')) return false;
   return rdma.connect !== undefined || (rdma.failed !== undefined && isTroubled(rdma.failed));
+}
+
+/** Of a process by itself; an idle GPU may make one of a soft cause. */
+function isTold(outcome: Outcome): boolean {
+  return outcome.kind === 'fault' && !SOFT.has(outcome.fault.subScene ?? '');
 }
 
 function isWorthTelling(answer: WhyAnswer): boolean {

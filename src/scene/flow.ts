@@ -7,6 +7,9 @@ import { count, duration, remoteOf } from './words.js';
 /** A flow must have lost this many segments before its losses are called a cause. */
 const LOSSY_RETRANSMITS = 3;
 
+/** A cut of a moment is over by then: the first four resends are sent within this time. */
+const MOMENT_MS = 3_000;
+
 /** A wait that goes on for longer after the last loss was made good is for something else. */
 const MADE_GOOD_MS = 2_000;
 
@@ -22,7 +25,8 @@ export function flowFault(flow: FlowNode, now: number): Fault | undefined {
       scene: 'NetworkStall',
       subScene: 'PathDown',
       summary: `no answer to SYN from ${remoteOf(attrs)} for ${duration(forMs)} (${count(attrs.backoff, 'retry', 'retries')})`,
-      confidence: CONFIDENCE.connectTimeout,
+      // The second resend of a SYN is sent after three seconds.
+      confidence: attrs.backoff >= 2 ? CONFIDENCE.connectTimeout : CONFIDENCE.firstTimeout,
       recommendations: pathAdvice(flow),
     };
   }
@@ -34,7 +38,7 @@ export function flowFault(flow: FlowNode, now: number): Fault | undefined {
       summary:
         `no ACK from ${remoteOf(attrs)} for ${duration(forMs)}: ` +
         `${count(attrs.backoff, 'timeout')} in a row, ${count(attrs.unackedBytes, 'byte')} unacked`,
-      confidence: attrs.backoff >= 2 ? CONFIDENCE.pathDown : CONFIDENCE.firstTimeout,
+      confidence: attrs.backoff >= 2 && forMs >= MOMENT_MS ? CONFIDENCE.pathDown : CONFIDENCE.firstTimeout,
       recommendations: pathAdvice(flow),
     };
   }

@@ -9,6 +9,8 @@ import { spinShare } from './nccl.js';
 import type { Step, Walk } from './walk.js';
 import { waitNote, who } from './words.js';
 
+type FaultOutcome = Extract<Outcome, { kind: 'fault' }>;
+
 /** A peer that is active, but has let somebody wait for this long, does not serve them. */
 const NEGLECTED_MS = 5_000;
 
@@ -56,7 +58,11 @@ function oneHolder(
   return extend(links, end, (kind) => peerFault(holder, thread, kind));
 }
 
-/** The holders are a set: only one with evidence of its own is picked out of it. */
+/**
+ * The holders are a set: only one with evidence of its own is picked out of it. Unless it does not matter which of them is
+ * meant: forked workers keep the ends of others open, and wait for one another; where the waits of all lead to one node,
+ * that is the cause, whoever should have acted.
+ */
 function severalHolders(
   walk: Walk,
   thread: Thread,
@@ -66,13 +72,20 @@ function severalHolders(
   fallback: Fault | undefined,
 ): Outcome {
   if (holders.length <= MAX_HOLDERS) {
+    const ends: FaultOutcome[] = [];
     for (const holder of holders) {
       if (walk.exhausted) break;
-      const end = walk.process(holder, path);
-      if (end.kind !== 'fault' || end.fault.strength !== 'hard' || end.fault.subScene === 'Deadlock')
-        continue;
-      const fault = { ...end.fault, confidence: end.fault.confidence * DISCOUNT.oneOfSeveral };
-      return { kind: 'fault', fault, links: [own, heldBy(own, holder), ...end.links] };
+      const end = extend([own, heldBy(own, holder)], walk.process(holder, path), (kind) =>
+        peerFault(holder, thread, kind),
+      );
+      if (end.kind === 'fault' && isOwn(end.fault)) ends.push(end);
+    }
+    const all = walk.exhausted ? undefined : allTheSame(ends, holders.length);
+    if (all !== undefined && fallback === undefined) return all;
+    const hard = ends.find(({ fault }) => fault.strength === 'hard');
+    if (hard !== undefined) {
+      const confidence = hard.fault.confidence * (all === undefined ? DISCOUNT.oneOfSeveral : 1);
+      return { ...hard, fault: { ...hard.fault, confidence } };
     }
   }
   if (fallback !== undefined) return { kind: 'fault', fault: fallback, links: [own] };
@@ -82,9 +95,22 @@ function severalHolders(
     subScene: 'WaitsOnPeer',
     summary: () => oneOf(thread, holders),
     needs: 'which of them should act',
-    confidence: CONFIDENCE.waitsForRemotePeer,
+    confidence: CONFIDENCE.oneOfThem,
     links: [own],
   };
+}
+
+/** A cycle that may lead through this very set is not proven: one of locks and joins alone does not. */
+function isOwn({ subScene, confidence }: Fault): boolean {
+  return subScene !== 'Deadlock' || confidence >= CONFIDENCE.deadlockLocks;
+}
+
+/** The shortest way to the one node that the waits of all holders end at. */
+function allTheSame(ends: readonly FaultOutcome[], holders: number): FaultOutcome | undefined {
+  const [first] = ends;
+  if (first === undefined || ends.length < holders) return undefined;
+  if (ends.some(({ fault }) => fault.node !== first.fault.node)) return undefined;
+  return ends.reduce((best, end) => (end.links.length < best.links.length ? end : best), first);
 }
 
 function oneOf(thread: Thread, holders: readonly ProcessNode[]): string {
@@ -139,7 +165,9 @@ function deadWorker(own: Link, process: ProcessNode): Outcome | undefined {
   return { kind: 'fault', fault: { ...fault, summary, confidence, recommendations }, links: [own, link] };
 }
 
-function heldBy(own: Link, holder: ProcessNode): Link {
+/** From what is waited on to one who has its other end open. */
+export function heldBy(own: Link, holder: ProcessNode): Link {
+  const queued = own.to.type === 'flow' && own.to.queued;
   const edge = own.to.out.find((candidate) => candidate.to === holder && candidate.kind === 'BlockedBy');
   return {
     from: own.to,
@@ -147,7 +175,9 @@ function heldBy(own: Link, holder: ProcessNode): Link {
     to: holder,
     since: own.since,
     facts: edge === undefined ? [] : [edge.event],
-    note: `the other end is held by ${who(holder)}`,
+    note: queued
+      ? `${who(holder)} listens there, and has not accepted the connection yet`
+      : `the other end is held by ${who(holder)}`,
   };
 }
 

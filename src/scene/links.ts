@@ -121,3 +121,9 @@ export function extend(
     }
   }
 }
+
+/** Of one job: what ails one of them ails all. */
+export function isKin({ job }: ProcessNode, other: ProcessNode | undefined): boolean {
+  const its = other?.job;
+  return job !== undefined && its !== undefined && job.id === its.id && job.launcher === its.launcher;
+}

@@ -158,7 +158,7 @@ function saidOf(graph: StateGraph, process: ProcessNode, outcome: FaultOutcome):
     case 'peer':
       return [
         ...(node.silent === undefined ? [] : [node.silent]),
-        ...(fault.subScene === 'ServerUnreachable' ? ofNetwork(graph, fault.began) : []),
+        ...(fault.ails === 'unreachable' ? ofNetwork(graph, fault.began) : []),
       ];
     case 'block-device':
     case 'filesystem':

@@ -39,7 +39,10 @@ export function memoryFault(
     }
   }
   if (stalled === undefined || !short) return undefined;
-  return { kind: 'fault', fault: nodeFault(graph, process, waitFact(stalled), pressure.fact), links: [] };
+  const fault = nodeFault(graph, process, waitFact(stalled), pressure.fact);
+  const note = 'has the most of the memory that the node is short of';
+  const links = fault.node === process ? [] : [blocked(process, fault.node, fault.began, note, [])];
+  return { kind: 'fault', fault, links };
 }
 
 function overLimit(

@@ -10,7 +10,7 @@ import { CONFIDENCE, DISCOUNT } from './confidence.js';
 import type { Fault, Outcome } from './finding.js';
 import { waitedMs } from './finding.js';
 import { haltFault } from './halt.js';
-import { STUCK_MS } from './links.js';
+import { isKin, STUCK_MS } from './links.js';
 import { awaitsCompletion, blockedBy, isConnected, livesOf, uses } from './rdma-links.js';
 import { diedPeer, endedPeer } from './rdma-peer.js';
 import { portDownFault } from './rdma-port.js';
@@ -154,12 +154,6 @@ function portDown(graph: StateGraph, life: QpLife, stall: Stall, now: number): F
   return port === undefined ? undefined : portDownFault(port, stall.began, now);
 }
 
-/** Of one job: what ails one of them ails all. */
-function isKin({ job }: ProcessNode, other: ProcessNode | undefined): boolean {
-  const its = other?.job;
-  return job !== undefined && its !== undefined && job.id === its.id && job.launcher === its.launcher;
-}
-
 /** It sleeps for completions, and nothing is known against anybody; or the fabric is only said to be full. */
 export function rdmaDoubt(
   walk: Walk,
@@ -185,7 +179,7 @@ export function rdmaDoubt(
     summary: () =>
       `${waitNote(main)} for ${duration(waitedMs(main))}: it waits for a completion on ${whom}; its own end shows no fault`,
     needs: 'what the processes at the other ends wait for: ask the agents there',
-    confidence: CONFIDENCE.waitsForRemotePeer,
+    confidence: CONFIDENCE.oneOfThem,
     links: [uses(process, node, life, main.wait.attrs.since, [])],
   };
 }

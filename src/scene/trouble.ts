@@ -3,11 +3,11 @@
  * its own failed, a filesystem that it writes to is read-only or full, or the kernel log tells of failures.
  */
 import type { GraphNode, ProcessNode } from '../graph/model.js';
-import { CONFIDENCE } from './confidence.js';
+import { CONFIDENCE, DISCOUNT } from './confidence.js';
 import { brokenMemory } from './crash.js';
 import { deviceFault, ERROR_MEMORY_MS } from './device.js';
-import { writeFault } from './filesystem.js';
-import type { Link, Outcome } from './finding.js';
+import { writeFault, writeFaultAt } from './filesystem.js';
+import type { Fault, Link, Outcome } from './finding.js';
 import { loggedFault, loggedTrouble } from './io-log.js';
 import type { Ties } from './links.js';
 import { bytes, duration } from './words.js';
@@ -86,16 +86,29 @@ function ownFailure(process: ProcessNode, now: number, after: number): FaultOutc
 }
 
 function usedAtExit(process: ProcessNode, now: number): FaultOutcome | undefined {
-  const began = (process.exit?.ts ?? now) - ENDS_WITHIN_MS;
+  const endTs = process.exit?.ts ?? now;
+  const began = endTs - ENDS_WITHIN_MS;
   for (const node of process.usedAtExit ?? []) {
     const known = node.type === 'filesystem' ? writeFault(node, now) : deviceFault(node, now, began);
     const fault = known ?? loggedFault(node, now, began);
-    if (fault === undefined || fault.began > (process.exit?.ts ?? 0)) continue;
-    const confidence = fault.confidence * 0.9;
-    const link = uses(process, node, fault.began, 'had files on it open when it ended');
-    return { kind: 'fault', fault: { ...fault, confidence }, links: [link] };
+    if (fault !== undefined && fault.began <= endTs) return ofItsEnd(process, fault);
+  }
+  // What it wrote to is looked at when it has ended: it may be the first to meet the fault.
+  for (const node of process.wroteAtExit ?? []) {
+    const fault = writeFaultAt(node, endTs, now);
+    if (fault !== undefined) return ofItsEnd(process, fault);
   }
   return undefined;
+}
+
+/** That it ended of it is likely, and not seen. */
+function ofItsEnd(process: ProcessNode, fault: Fault): FaultOutcome {
+  const link = uses(process, fault.node, fault.began, 'had files on it open when it ended');
+  return {
+    kind: 'fault',
+    fault: { ...fault, confidence: fault.confidence * DISCOUNT.atItsEnd },
+    links: [link],
+  };
 }
 
 function uses(process: ProcessNode, node: GraphNode, since: number, note: string): Link {

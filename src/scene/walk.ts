@@ -8,6 +8,7 @@
  */
 import type { GraphNode, ProcessNode, Thread } from '../graph/model.js';
 import type { StateGraph } from '../graph/state-graph.js';
+import { besideTheFlow } from './beside.js';
 import { CONFIDENCE, DISCOUNT } from './confidence.js';
 import { cpuFault } from './cpu.js';
 import { crashFault } from './crash.js';
@@ -24,6 +25,7 @@ import { gpuSync, ncclWait, spinShare } from './nccl.js';
 import { lockupFault } from './log.js';
 import { memoryFault } from './memory.js';
 import { oftenOn } from './often.js';
+import { pollPeers } from './poll-peers.js';
 import { rdmaStall } from './rdma.js';
 import { rdmaConnecting, rdmaCrash } from './rdma-end.js';
 import { rdmaSlow } from './rdma-slow.js';
@@ -43,18 +45,27 @@ export interface Step {
 
 type FaultOutcome = Extract<Outcome, { kind: 'fault' }>;
 
+/** Asked before each process but the first: what to take for its outcome; undefined: walk on (scene/suspects.ts). */
+export type Scout = (
+  process: ProcessNode,
+  path: readonly Step[],
+  thread: Thread | undefined,
+) => Outcome | undefined;
+
 export class Walk {
   readonly graph: StateGraph;
   readonly now: number;
   readonly #orders = new Map<ProcessNode, readonly Thread[]>();
   /** Outcomes that this walk may use again: nothing below them led back or was cut off. */
   readonly #settled = new Map<ProcessNode, Outcome>();
+  readonly #scout: Scout | undefined;
   #ledBack = false;
   #steps = 0;
 
-  constructor(graph: StateGraph) {
+  constructor(graph: StateGraph, scout?: Scout) {
     this.graph = graph;
     this.now = graph.now;
+    this.#scout = scout;
   }
 
   /** The budget is spent: whoever still has alternatives to try need not. */
@@ -68,6 +79,8 @@ export class Walk {
    */
   process(process: ProcessNode, path: readonly Step[], thread?: Thread): Outcome {
     if (++this.#steps > MAX_STEPS || path.length > MAX_DEPTH) return this.#tooFar(process);
+    const standIn = path.length === 0 ? undefined : this.#scout?.(process, path, thread);
+    if (standIn !== undefined) return standIn;
     const failed =
       storageCrash(process, this.now) ?? gpuCrash(this.graph, process) ?? rdmaCrash(this, process, path);
     if (failed !== undefined) return failed;
@@ -93,11 +106,13 @@ export class Walk {
     if (known !== undefined) return known;
     const ties = tiesOf(process);
     const { cgroups } = ties;
-    // The host first: who may not run, or reclaims memory, is late for everything else.
+    // The host first: who may not run, or reclaims memory, is late for everything else. But no CPU brings back a GPU that
+    // has failed.
     const host = cpuFault(this.graph, process, cgroups) ?? memoryFault(this.graph, process, cgroups);
     if (host !== undefined) {
-      this.#settled.set(process, host);
-      return host;
+      const first = gpuTrouble(this.graph, process, ties.gpus, 'surely') ?? host;
+      this.#settled.set(process, first);
+      return first;
     }
     const elsewhere = this.#ledBack;
     this.#ledBack = false;
@@ -124,8 +139,13 @@ export class Walk {
       if (this.exhausted) break;
       const outcome = oftenOn(this, thread, path) ?? this.thread(thread, path);
       if (outcome.kind === 'fault') found.push(outcome);
+      found.push(...besideTheFlow(this, thread));
     }
-    const { gpus, qps } = tiesOf(process);
+    const ties = tiesOf(process);
+    const { gpus, qps } = ties;
+    // Whoever is stopped meets it as soon as it goes on.
+    const storage = storageTrouble(process, ties, this.now);
+    if (storage !== undefined) found.push(storage);
     const gpu = gpuTrouble(this.graph, process, gpus, 'surely');
     if (gpu !== undefined) found.push(gpu);
     const rdma = rdmaStall(this, process, qps, path, false);
@@ -174,11 +194,13 @@ export class Walk {
       rdmaSlow(this, process, ties.qps, path, progress) ??
       (progress ? undefined : rdmaConnecting(this, process));
     if (late?.kind === 'fault') return late;
+    if (fromSibling?.kind === 'fault') return fromSibling;
+    // Its GPU works, if slowly: whom a thread waits for meanwhile is not why.
+    const slow = gpuSlowed(this.graph, process, ties.gpus);
+    if (slow !== undefined) return slow;
     if (fromSibling !== undefined && fromSibling.kind !== 'running') return fromSibling;
     const slowed =
-      gpuSlowed(this.graph, process, ties.gpus) ??
-      rdmaPeer(this, process, ties.qps, path, progress) ??
-      (mainOutcome.kind === 'fault' ? undefined : late);
+      rdmaPeer(this, process, ties.qps, path, progress) ?? (mainOutcome.kind === 'fault' ? undefined : late);
     if (slowed !== undefined) return slowed;
     if (fromSibling !== undefined) return fromSibling;
     if (progress) return { kind: 'running', links: [] };
@@ -227,6 +249,8 @@ export class Walk {
     }
     if (hard !== undefined) return hard;
     if (!mainHangs) return undefined;
+    const peer = progress ? undefined : pollPeers(this, main, siblings, path);
+    if (peer !== undefined) return peer;
     if (busy) return { kind: 'running', links: [] };
     return soft ?? symptom;
   }

@@ -10,6 +10,7 @@ import { EvidenceList, timeText } from './evidence.js';
 import { type Fault, type Link, type Outcome, waitedMs } from './finding.js';
 import { gpuAtWork, idleGpus, idleSummary, withIdleGpus } from './gpu-idle.js';
 import { STUCK_MS } from './links.js';
+import { identifiedBy } from './identify.js';
 import { withLog } from './log.js';
 import { Walk } from './walk.js';
 import { duration, nodeTypeOf, waitNote } from './words.js';
@@ -31,7 +32,13 @@ export function why(graph: StateGraph, pid: number, options: AskOptions): WhyAns
   return record === undefined ? undefined : answerForRecord(graph, record, options);
 }
 
-export function answerFor(graph: StateGraph, process: ProcessNode, options: AskOptions): WhyAnswer {
+/** @param whole with further causes; a list of findings wants these of the few that it tells only */
+export function answerFor(
+  graph: StateGraph,
+  process: ProcessNode,
+  options: AskOptions,
+  whole = true,
+): WhyAnswer {
   const walk = new Walk(graph);
   const gpus = idleGpus(process, graph.now);
   const outcome = withIdleGpus(process, gpus, walk.process(process, []));
@@ -42,9 +49,16 @@ export function answerFor(graph: StateGraph, process: ProcessNode, options: AskO
     target: targetOf(process, options),
   } as const;
   const first = toFinding(withLog(graph, process, outcome), graph.now, process);
-  const alternatives = outcome.kind === 'fault' ? others(walk, graph, process, outcome.fault) : [];
+  const alternatives = whole && outcome.kind === 'fault' ? others(walk, graph, process, outcome.fault) : [];
   const summary = idleSummary(process, gpus, outcome, graph.now, first.summary);
-  return { ...head, ...first, summary, ...(alternatives.length > 0 && { alternatives }) };
+  const asked = { process, now: graph.now, idleGpus: gpus.length, others: alternatives.length };
+  return {
+    ...head,
+    ...first,
+    summary,
+    identifiedBy: identifiedBy(outcome, asked),
+    ...(alternatives.length > 0 && { alternatives }),
+  };
 }
 
 /** Further causes with another root, best first: two faults at once are two chains. */
@@ -99,7 +113,7 @@ function toFinding(outcome: Outcome, now: number, process: ProcessNode): Finding
       return healthy(progressText(process, now), CONFIDENCE.healthyRunning, chain, evidence);
     case 'by-design':
       return process.exit === undefined
-        ? healthy(`idle: ${outcome.what}`, CONFIDENCE.healthyIdle, chain, evidence)
+        ? healthy(`idle: ${outcome.what}`, idleConfidence(outcome), chain, evidence)
         : healthy(endedWell(now - process.exit.ts), CONFIDENCE.healthyRunning, chain, evidence);
     case 'unknown':
       return {
@@ -133,6 +147,11 @@ function healthy(
     evidence: evidence.list(),
     recommendations: [],
   };
+}
+
+/** What it waits on, where it waits on anything, is in the links. */
+function idleConfidence({ links }: Extract<Outcome, { kind: 'by-design' }>): number {
+  return links.length === 0 ? CONFIDENCE.healthyAsleep : CONFIDENCE.healthyIdle;
 }
 
 function endedWell(agoMs: number): string {

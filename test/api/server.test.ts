@@ -50,6 +50,7 @@ t.test('every route answers with what the backend says', async (t) => {
     ['/v1/why/4242', WHY],
     ['/v1/why/4242?pidNs=4026531836', WHY],
     ['/v1/graph', GRAPH],
+    ['/v1/rdma-trace?seconds=7', { state: 'begun', seconds: 7 }],
     ['/healthz', { ok: true, pid: process.pid }],
   ] as const) {
     const answer = await ask(path, target);
@@ -86,6 +87,8 @@ t.test('errors say what they are', async (t) => {
   t.same(await code('/v1/why/1?pidNs=x'), [400, 'usage']);
   t.same(await code('/v1/events?type=Evil%1b'), [400, 'usage']);
   t.same(await code('/v1/events?pid=x'), [400, 'usage']);
+  for (const bad of ['/v1/rdma-trace', '/v1/rdma-trace?seconds=', '/v1/rdma-trace?seconds=-1'])
+    t.same(await code(bad), [400, 'usage'], bad);
   t.same(await code('/nothing'), [404, 'usage']);
   t.same(await code('//v1/ps'), [404, 'usage']);
   backend.answers.why = async () => {

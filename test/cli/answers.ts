@@ -149,7 +149,103 @@ export const DEADLOCK: WhyAnswer = {
   ],
 };
 
-export const FINDINGS: Findings = { ...HEAD, findings: [WHY, EXITED] };
+/** A thing is the cause: the last link says what is wrong with it. */
+export const DISK: WhyAnswer = {
+  ...HEALTHY,
+  verdict: 'cause-found',
+  scene: 'StorageSlow',
+  subScene: 'Device',
+  confidence: 0.93,
+  summary: 'read latency p99 4.2 s, baseline 3 ms; 3 more processes wait on it',
+  rootCause: {
+    node: 'block:nvme0n1',
+    type: 'block-device',
+    summary: 'read latency p99 4.2 s, baseline 3 ms',
+  },
+  chain: [
+    {
+      from: 'pid:77',
+      edge: 'WaitsOn',
+      to: 'fs:/data',
+      sinceMs: 3_000,
+      evidence: ['e1'],
+      tid: 77,
+      note: 'is in uninterruptible sleep (D) on a device',
+    },
+    {
+      from: 'fs:/data',
+      edge: 'Consumes',
+      to: 'block:nvme0n1',
+      sinceMs: 3_723_000,
+      evidence: [],
+      note: 'lies on it',
+    },
+    {
+      from: 'block:nvme0n1',
+      edge: 'BlockedBy',
+      to: 'error:latency/block:nvme0n1',
+      sinceMs: 7_000,
+      evidence: ['e2'],
+      note: 'latency',
+    },
+  ],
+  evidence: [
+    {
+      id: 'e1',
+      ts: '2026-11-23T01:02:03.400Z',
+      probe: 'waits',
+      type: 'wait.disk',
+      entity: 'fs:/data',
+      value: 3000,
+      unit: 'ms',
+    },
+    {
+      id: 'e2',
+      ts: '2026-11-23T01:01:57.000Z',
+      probe: 'block',
+      type: 'storage.latency',
+      entity: 'block:nvme0n1',
+      value: 4200,
+      unit: 'ms',
+    },
+  ],
+  recommendations: ['smartctl -a /dev/nvme0n1'],
+  identifiedBy: [
+    'the chain ends at block:nvme0n1, which has a fault of its own',
+    'it has had the CPU it wanted',
+  ],
+};
+
+/** Deeper than there is room for its indentation. */
+export const LONG: WhyAnswer = {
+  ...HEALTHY,
+  verdict: 'cause-found',
+  scene: 'ProcessBlocked',
+  subScene: 'Stopped',
+  confidence: 0.8,
+  summary: '90 (sh) is stopped',
+  rootCause: { node: 'pid:90', type: 'process', summary: '90 (sh) is stopped' },
+  chain: Array.from({ length: 26 }, (_, at) =>
+    at % 2 === 0
+      ? {
+          from: `pid:${77 + at / 2}`,
+          edge: 'WaitsOn' as const,
+          to: `pipe:${at}`,
+          sinceMs: 100_000_000 + at,
+          evidence: [`e${at}`],
+          note: 'reads from an empty pipe',
+        }
+      : {
+          from: `pipe:${at - 1}`,
+          edge: 'BlockedBy' as const,
+          to: `pid:${77 + (at + 1) / 2}`,
+          sinceMs: at,
+          evidence: [],
+        },
+  ),
+};
+
+export const FINDINGS: Findings = { ...HEAD, findings: [WHY, DISK, EXITED] };
 
 export const ROW: ProcessRow = {
   pid: 4242,
@@ -190,6 +286,29 @@ export const GRAPH: GraphView = {
     { id: 'pipe:81234', type: 'pipe', attrs: {} },
   ],
   edges: [{ kind: 'WaitsOn', from: 'pid:4242', to: 'pipe:81234', since: '2026-11-23T01:01:51.056Z' }],
+};
+
+/** The graph that WHY is an answer of, with neighbours that have nothing to do with it. */
+export const TANGLE: GraphView = {
+  ...HEAD,
+  nodes: [
+    { id: 'pid:4242', type: 'process', attrs: { comm: 'python3', threads: 12 } },
+    { id: 'pipe:81234', type: 'pipe', attrs: {} },
+    { id: 'pid:4250', type: 'process', attrs: { comm: 'python3' } },
+    { id: FLOW, type: 'flow', attrs: { trouble: 'timeout', unackedBytes: 12345 } },
+    { id: 'pid:1', type: 'process', attrs: { comm: 'launcher' } },
+    { id: 'pid:99', type: 'process', attrs: { comm: 'idle' } },
+    { id: 'pipe:7', type: 'pipe', attrs: {} },
+  ],
+  edges: [
+    { kind: 'WaitsOn', from: 'pid:4242', to: 'pipe:81234', since: '2026-11-23T01:01:51.056Z' },
+    { kind: 'BlockedBy', from: 'pipe:81234', to: 'pid:4250', since: '2026-11-23T01:00:00.000Z' },
+    { kind: 'WaitsOn', from: 'pid:4250', to: FLOW, since: '2026-11-23T01:01:50.056Z' },
+    { kind: 'WaitsOn', from: 'pid:4250', to: FLOW, since: '2026-11-23T01:01:52.056Z' },
+    { kind: 'WaitsOn', from: 'pid:1', to: 'pid:4242', since: '2026-11-23T01:00:00.000Z' },
+    { kind: 'WaitsOn', from: 'pid:99', to: 'pipe:7', since: '2026-11-23T01:00:00.000Z' },
+    { kind: 'WaitsOn', from: 'pid:4250', to: 'pipe:81234', since: '2026-11-23T01:00:00.000Z' },
+  ],
 };
 
 export const DOCTOR: DoctorReport = {

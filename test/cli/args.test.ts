@@ -10,11 +10,14 @@ const PID = 'xctl why: PID must be a number, e.g. xctl why 4242';
 const PID_RANGE = 'xctl why: PID must be a number from 1 to 4194304, e.g. xctl why 4242';
 
 const BAD: readonly (readonly [string, string | RegExp])[] = [
-  ['', 'xctl: type a command: why, ps, events, graph, doctor, version, completion; e.g. xctl why 4242'],
+  [
+    '',
+    'xctl: type a command: why, diag, ps, top, events, graph, rules, cases, doctor, version, completion; e.g. xctl why 4242',
+  ],
   ['wyh', 'xctl: no command "wyh"; did you mean xctl why?'],
   ['grpah', 'xctl: no command "grpah"; did you mean xctl graph?'],
   ['doc', 'xctl: no command "doc"; did you mean xctl doctor?'],
-  ['zzzzzz', /^xctl: no command "zzzzzz"; there are why, ps/],
+  ['zzzzzz', /^xctl: no command "zzzzzz"; there are why, diag, ps/],
   ['constructor', /^xctl: no command "constructor"; there are/],
   ['4242', 'xctl: no command "4242"; type xctl why 4242'],
   ['--tieout 3', 'xctl: no flag --tieout; did you mean --timeout?'],
@@ -32,9 +35,9 @@ const BAD: readonly (readonly [string, string | RegExp])[] = [
   ['why 1 2', 'xctl why: "2" is one argument too many; it takes PID, e.g. xctl why 4242'],
   ['why -- 1 2', 'xctl why: "2" is one argument too many; it takes PID, e.g. xctl why 4242'],
   ['ps 1', 'xctl ps: "1" is one argument too many; it takes none, e.g. xctl ps'],
-  ['why 1 -o', /^xctl why: --output must be text, json, yaml or dot$/],
-  ['why 1 -o xml', 'xctl why: --output must be text, json, yaml or dot'],
-  ['why 1 -ojsn', 'xctl why: --output must be text, json, yaml or dot'],
+  ['why 1 -o', /^xctl why: --output must be text, json, yaml, dot, mermaid or html$/],
+  ['why 1 -o xml', 'xctl why: --output must be text, json, yaml, dot, mermaid or html'],
+  ['why 1 -ojsn', 'xctl why: --output must be text, json, yaml, dot, mermaid or html'],
   ['why 1 -o dot', 'xctl why: -o dot is not for why; it takes text, json, yaml'],
   ['why 1 --socket', 'xctl why: --socket needs a value, e.g. --socket /run/xctl/agent.sock'],
   ['why 1 --socket=', 'xctl why: --socket needs a value, e.g. --socket /run/xctl/agent.sock'],
@@ -50,6 +53,10 @@ const BAD: readonly (readonly [string, string | RegExp])[] = [
   ['events --type', /event types are/],
   ['events --pid x', 'xctl events: --pid must be a number, e.g. xctl events --pid 4242'],
   ['events --for 0', /--for must be seconds/],
+  ['graph --pid 1 --trouble', /^xctl graph: --pid and --trouble exclude each other/],
+  ['graph --pid', 'xctl graph: --pid must be a number, e.g. xctl graph --pid 4242'],
+  ['graph -o mermiad', /^xctl graph: --output must be text, /],
+  ['ps -o html', 'xctl ps: -o html is not for ps; it takes text, json, yaml'],
   ['completion tcsh', 'xctl completion: SHELL must be bash, zsh or fish'],
 ];
 

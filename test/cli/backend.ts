@@ -2,18 +2,31 @@
 import type {
   AgentBackend,
   Asker,
+  DiagnosisInput,
   DoctorReport,
   GraphView,
   ProcessList,
+  VerbsSpellView,
   VersionInfo,
 } from '../../src/api/contract.js';
 import type { Event } from '../../src/events/event.js';
+import type { RuleSetState } from '../../src/rules/model.js';
 import type { Findings, WhyAnswer } from '../../src/scene/answer.js';
 import { NoProcessError } from '../../src/util/errors.js';
 import { DOCTOR, FINDINGS, GRAPH, PS, VERSION, WHY } from './answers.js';
 
+const NO_RULES: RuleSetState = {
+  directory: null,
+  loadedAt: WHY.ts,
+  rules: 0,
+  files: [],
+  refused: [],
+};
+
 export class ScriptedBackend implements AgentBackend {
   readonly asked: { readonly pid: number; readonly asker: Asker }[] = [];
+  /** Seconds that posts were to be looked at. */
+  readonly traced: number[] = [];
   readonly #listeners = new Set<(event: Event) => void>();
   answers: {
     ps: ProcessList;
@@ -22,6 +35,8 @@ export class ScriptedBackend implements AgentBackend {
     doctor: DoctorReport;
     version: VersionInfo;
     why: (pid: number) => Promise<WhyAnswer>;
+    diagnosis: (pid: number) => Promise<DiagnosisInput>;
+    traceVerbs: (seconds: number) => Promise<VerbsSpellView>;
   } = {
     ps: PS,
     findings: FINDINGS,
@@ -32,6 +47,12 @@ export class ScriptedBackend implements AgentBackend {
       if (pid === WHY.target.pid) return WHY;
       throw new NoProcessError(`no process ${pid}`);
     },
+    diagnosis: async (pid) => {
+      const answer = await this.answers.why(pid);
+      const { apiVersion, node, ts } = answer;
+      return { apiVersion, node, ts, answer, hits: [], rules: NO_RULES, queuePairs: 0 };
+    },
+    traceVerbs: async (seconds) => ({ state: 'begun', seconds }),
   };
   isHealthy = true;
 
@@ -52,6 +73,11 @@ export class ScriptedBackend implements AgentBackend {
     return this.answers.why(pid);
   }
 
+  diagnosis(pid: number, asker: Asker): Promise<DiagnosisInput> {
+    this.asked.push({ pid, asker });
+    return this.answers.diagnosis(pid);
+  }
+
   async findings(): Promise<Findings> {
     return this.answers.findings;
   }
@@ -62,6 +88,11 @@ export class ScriptedBackend implements AgentBackend {
 
   async doctor(): Promise<DoctorReport> {
     return this.answers.doctor;
+  }
+
+  traceVerbs(seconds: number): Promise<VerbsSpellView> {
+    this.traced.push(seconds);
+    return this.answers.traceVerbs(seconds);
   }
 
   subscribe(listener: (event: Event) => void): () => void {

@@ -9,9 +9,14 @@ import { renderDoctor } from '../../src/cli/render/doctor.js';
 import { renderEvent } from '../../src/cli/render/events.js';
 import { renderFindings } from '../../src/cli/render/findings.js';
 import { quantity } from '../../src/cli/render/format.js';
-import { renderDot, renderGraph } from '../../src/cli/render/graph.js';
+import { renderGraph } from '../../src/cli/render/graph.js';
+import { renderDot } from '../../src/cli/render/graph-dot.js';
+import { renderHtml } from '../../src/cli/render/graph-html.js';
+import { renderMermaid } from '../../src/cli/render/graph-mermaid.js';
+import { pickProcess, pickTrouble } from '../../src/cli/render/graph-pick.js';
 import { renderPs } from '../../src/cli/render/ps.js';
 import { renderWhy } from '../../src/cli/render/why.js';
+import { renderTop } from '../../src/cli/render/top.js';
 import { cut, widthOf, wrap } from '../../src/cli/render/width.js';
 import type { Style } from '../../src/cli/terminal.js';
 import type { WhyAnswer } from '../../src/scene/answer.js';
@@ -30,6 +35,12 @@ function plain(text: string): string {
   return text.replaceAll(new RegExp(`${ESC}\\[\\d+m`, 'g'), '');
 }
 
+function topText(): string {
+  const state = { ps: answers.PS, findings: answers.FINDINGS, order: 'trouble', offset: 0 } as const;
+  const { lines } = renderTop({ ...state, problem: undefined }, WIDE, { columns: 80, rows: 12 });
+  return `${lines.join('\n')}\n`;
+}
+
 const TEXTS: Readonly<Record<string, string>> = {
   'why-cause': renderWhy(answers.WHY, WIDE),
   'why-cause-narrow-ascii': renderWhy(answers.WHY, NARROW),
@@ -38,13 +49,26 @@ const TEXTS: Readonly<Record<string, string>> = {
   'why-symptom': renderWhy(answers.SYMPTOM, WIDE),
   'why-exited': renderWhy(answers.EXITED, WIDE),
   'why-deadlock': renderWhy(answers.DEADLOCK, WIDE),
+  'why-disk': renderWhy(answers.DISK, WIDE),
+  'why-long': renderWhy(answers.LONG, WIDE),
+  'why-long-narrow-ascii': renderWhy(answers.LONG, NARROW),
+  'findings-narrow-ascii': renderFindings(answers.FINDINGS, NARROW),
   findings: renderFindings(answers.FINDINGS, WIDE),
   'findings-none': renderFindings({ ...answers.FINDINGS, findings: [] }, WIDE),
   ps: renderPs(answers.PS, WIDE),
   'ps-narrow': renderPs(answers.PS, NARROW),
   doctor: renderDoctor(answers.DOCTOR, WIDE),
   graph: renderGraph(answers.GRAPH, WIDE),
+  'graph-pid': renderGraph(pickProcess(answers.TANGLE, answers.WHY), WIDE),
+  'graph-trouble': renderGraph(pickTrouble(answers.TANGLE, answers.FINDINGS), WIDE),
+  'graph-trouble-none': renderGraph(pickTrouble(answers.TANGLE, { ...answers.FINDINGS, findings: [] }), WIDE),
+  top: topText(),
   'graph-dot': renderDot(answers.GRAPH),
+  'graph-trouble-dot': renderDot(pickTrouble(answers.TANGLE, answers.FINDINGS)),
+  'graph-mermaid': renderMermaid(answers.GRAPH),
+  'graph-trouble-mermaid': renderMermaid(pickTrouble(answers.TANGLE, answers.FINDINGS)),
+  'graph-html': renderHtml(answers.GRAPH, undefined),
+  'graph-pid-html': renderHtml(pickProcess(answers.TANGLE, answers.WHY), renderWhy(answers.WHY, WIDE)),
 };
 
 t.test('golden texts', async (t) => {
@@ -98,7 +122,7 @@ t.test('no hostile string reaches the terminal', async (t) => {
   fc.assert(
     fc.property(hostile, (text) => {
       const answer = scripted(text);
-      const shown = renderWhy(clean(answer), WIDE);
+      const shown = renderWhy(clean(answer, WIDE), WIDE);
       const json = toJson(answer);
       const line = toJsonLine({ [text]: text });
       return (
@@ -112,6 +136,74 @@ t.test('no hostile string reaches the terminal', async (t) => {
   );
   t.notMatch(await toYaml({ comm: 'x\u001b[2J\u009b\u202e' }), RAW);
   t.notMatch(await toYaml({ comm: 'x\u202e' }), RAW);
+});
+
+t.test('where the locale is not UTF-8 nothing but ASCII is printed', async (t) => {
+  // Its second byte is CSI to a terminal that reads bytes.
+  const answer = {
+    ...answers.WHY,
+    summary: '\u06db31m 数 → µ…',
+    target: { ...answers.WHY.target, comm: 'p\u00f6st' },
+  };
+  const ascii = { ...NARROW, color: false };
+  const notAscii = /[^\n -~]/;
+  t.notMatch(renderWhy(clean(answer, ascii), ascii), notAscii);
+  t.match(renderWhy(clean(answer, ascii), ascii), /\\u\{6db\}31m \\u\{6570\} -> u\.\.\./);
+  t.match(renderWhy(clean(answer, WIDE), WIDE), /数 → µ…/);
+  t.notMatch(toJson(answer, false), notAscii);
+  t.same(JSON.parse(toJson(answer, false)), JSON.parse(JSON.stringify(answer)));
+  t.notMatch(await toYaml(answer, false), notAscii);
+});
+
+t.test('no line is wider than the screen, unless a name is', async () => {
+  const word = fc.stringMatching(/^[a-z]{1,9}$/);
+  const text = fc.array(word, { minLength: 1, maxLength: 20 }).map((words) => words.join(' '));
+  const link = fc.record({
+    from: fc.nat({ max: 30 }),
+    to: fc.nat({ max: 30 }),
+    note: text,
+    sinceMs: fc.nat(),
+  });
+  fc.assert(
+    fc.property(
+      fc.integer({ min: 40, max: 110 }),
+      text,
+      fc.array(link),
+      fc.boolean(),
+      (width, says, links, unicode) => {
+        const answer: WhyAnswer = {
+          ...answers.WHY,
+          node: 'n',
+          summary: says,
+          rootCause: { node: 'pid:3', type: 'process', summary: says },
+          chain: [
+            { from: 'pid:4242', edge: 'WaitsOn', to: 'pid:0', sinceMs: 1, evidence: [] },
+            ...links.map(({ from, to, note, sinceMs }) => ({
+              from: `pid:${from}`,
+              edge: 'WaitsOn' as const,
+              to: `pid:${to}`,
+              note,
+              sinceMs,
+              evidence: ['e1'],
+            })),
+          ],
+          evidence: answers.WHY.evidence.map((proof) => ({ ...proof, entity: 'pid:1', detail: says })),
+          recommendations: [says],
+          identifiedBy: [says],
+        };
+        const style: Style = { width, tableWidth: width, color: false, unicode };
+        const shown = [
+          renderWhy(answer, style),
+          renderFindings({ ...answers.FINDINGS, findings: [answer] }, style),
+        ];
+        const tooWide = shown
+          .join('')
+          .split('\n')
+          .filter((line) => widthOf(line) > width);
+        if (tooWide.length > 0) throw new Error(tooWide.join('\n'));
+      },
+    ),
+  );
 });
 
 t.test('quantities', async (t) => {
@@ -134,6 +226,7 @@ t.test('widths', async (t) => {
     ['flow:10.0.0.1:4000-10.0.0.2:29500'],
     'ids stay whole',
   );
+  t.same(wrap('aaaaaaaaa h', 10), ['aaaaaaaaa', 'h'], 'a unit is one only behind a number');
   fc.assert(
     fc.property(
       fc.array(fc.stringMatching(/^[a-z]{1,9}$/), { minLength: 1 }),

@@ -144,6 +144,21 @@ t.test('a stopped peer is no network fault', async (t) => {
   await untilWhy(agent, trainer.pid, isWell, { what: 'healthy after SIGCONT' });
 });
 
+t.test('a listener that is stopped before it accepts is named', async (t) => {
+  const world = await createWorld(t);
+  const server = await world.start('b', 'tcp_server', { host: world.b.ipv4, do: 'echo' });
+  const port = (await server.ready('listen')).number('port');
+  server.kill('SIGSTOP');
+  const client = await world.start('a', 'tcp_client', { host: world.b.ipv4, port, do: 'pingpong', size: 64 });
+  await client.ready('conn');
+  const answer = await untilWhy(agent, client.pid, (a) => a.verdict === 'cause-found', {
+    what: 'stopped listener',
+  });
+  t.match(brief(answer), { scene: 'ProcessBlocked', subScene: 'Stopped', root: `pid:${server.pid}` });
+  t.same(chainFlaws(answer), []);
+  t.match(answer.chain.at(-1)?.note, /has not accepted the connection yet/);
+});
+
 t.test('a reader that does not read closes the window: the reader is named', async (t) => {
   const world = await createWorld(t);
   const server = await world.start('b', 'tcp_server', { host: world.b.ipv4, do: 'slow' });

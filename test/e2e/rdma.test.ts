@@ -1,6 +1,9 @@
 /** RDMA faults on Soft-RoCE: each is named by its cause, let go when it is over, and nothing is made of what is none. */
 import { existsSync } from 'node:fs';
 import t from 'tap';
+import { AgentClient } from '../../src/api/client.js';
+import type { Diagnosis } from '../../src/diag/diagnosis.js';
+import type { WhyAnswer } from '../../src/scene/answer.js';
 import { startAgent } from '../lib/agent.js';
 import { start } from '../lib/proc.js';
 import { createRdmaWorld, gidIndex, listening, queuePairs, rdmaMissing } from '../lib/rdma.js';
@@ -15,16 +18,16 @@ t.test('RDMA', { skip }, async (t) => {
   const agent = await startAgent(t);
 
   /** Nothing is wrong with its network. Emulated machines are short of CPU. */
-  const well = async (pid: number): Promise<boolean> => {
-    const { verdict, subScene } = await agent.why(pid);
-    return verdict !== 'cause-found' || subScene === 'CpuStarved';
-  };
+  const isWell = ({ verdict, subScene }: WhyAnswer): boolean =>
+    verdict !== 'cause-found' || subScene === 'CpuStarved';
+  const well = async (pid: number): Promise<boolean> => isWell(await agent.why(pid));
 
   for (const fault of RDMA_FAULTS) {
     await t.test(fault.name, async (t) => {
       const { pid, inject, right, heal, recovers } = await fault.prepare(t, world);
       t.teardown(() => world.heal());
-      t.ok(await well(pid), `nothing is made up before: ${(await agent.why(pid)).summary}`);
+      const before = await agent.why(pid);
+      t.ok(isWell(before), `nothing is made up before: ${before.summary}`);
       await inject();
       const answer = await untilWhy(agent, pid, right, { what: fault.name, timeoutMs: 5_000 });
       t.same(chainFlaws(answer), [], 'the chain holds');
@@ -82,13 +85,46 @@ t.test('RDMA', { skip }, async (t) => {
     await world.heal();
   });
 
+  await t.test('posts are looked at for as long as somebody asked', async (t) => {
+    const client = new AgentClient({ socketPath: agent.socket, timeoutMs: 30_000 });
+    const { sender } = await world.pair({ scope: t, both: { do: 'ping', pace_ms: 20 } });
+    const stop = new AbortController();
+    let posts = 0;
+    const reading = client.events({ types: ['rdma.posts'], pid: sender.pid }, stop.signal, async (lines) => {
+      posts += lines.length;
+    });
+    // Asked by `xctl diag` first: it has some seconds of its own, unless a cause is known.
+    const seen = await until(
+      async () => {
+        const { code, stdout } = await agent.xctl('diag', String(sender.pid), '--offline', '-o', 'json');
+        const { posts } = JSON.parse(code === 0 ? stdout : '{}') as Partial<Diagnosis>;
+        return posts !== undefined && posts !== null && posts.posts > 0 ? posts : undefined;
+      },
+      { timeoutMs: 90_000, what: 'posts that diag has seen', everyMs: 1_000 },
+    );
+    t.match(seen, { queuePairs: 1, postedTo: 1, refused: null });
+    const begun = await until(() => client.traceVerbs(30).catch(() => undefined), {
+      timeoutMs: 20_000,
+      what: "the end of diag's spell",
+      everyMs: 500,
+    });
+    t.same(begun, { state: 'begun', seconds: 30 });
+    await t.rejects(client.traceVerbs(1), /already/);
+    await until(() => posts > 0, { timeoutMs: 10_000, what: 'posts' });
+    stop.abort();
+    await reading;
+  });
+
   await t.test('decoys', async (t) => {
     const quiet = async (pid: number, what: string): Promise<void> => {
       // Three questions, each of them after a pass of its own.
-      for (let asked = 0; asked < 3; asked++)
-        t.ok(await well(pid), `${what}: ${(await agent.why(pid)).summary}`);
+      for (let asked = 0; asked < 3; asked++) {
+        const answer = await agent.why(pid);
+        t.ok(isWell(answer), `${what}: ${answer.scene}/${answer.subScene}: ${answer.summary}`);
+      }
     };
-    const { sender } = await world.pair({ scope: t, both: { do: 'ping', pace_ms: 5, timeout: 10 } });
+    // An ACK timer that an emulated machine does not run into by itself.
+    const { sender } = await world.pair({ scope: t, both: { do: 'ping', pace_ms: 5, timeout: 17 } });
     const before = world.counter('a', 'completer_retry_err');
     await world.lose(20);
     await until(() => world.counter('a', 'completer_retry_err') > before + 3, {

@@ -93,6 +93,7 @@ export const STORAGE_ATTRS: Attrs<'storage'> = {
       model: text,
       failedMembers: count,
       mayLose: count,
+      diskSeq: count,
       gone: yes,
     },
     ['dev', 'kind', 'under'],

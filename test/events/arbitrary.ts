@@ -118,7 +118,10 @@ const wait = fc.record(
 ) as fc.Arbitrary<WaitAttrs>;
 
 const holders: fc.Arbitrary<Holder[]> = fc.array(
-  fc.record({ pid, start: ns, comm: text, fd: count, mode: fc.constantFrom('r', 'w', 'rw') }),
+  fc.record(
+    { pid, start: ns, comm: text, fd: count, mode: fc.constantFrom('r', 'w', 'rw'), queued: yes },
+    { requiredKeys: ['pid', 'start', 'comm', 'fd', 'mode'] },
+  ),
 );
 const members = fc.array(
   fc.record(
@@ -129,7 +132,10 @@ const members = fc.array(
 
 /** What a type has beyond its family's attributes. */
 const MORE: { readonly [T in EventType]?: fc.Arbitrary<Partial<EventCatalogue[T]>> } = {
-  'process.exit': fc.record({ code: count, signal: text, core: yes }),
+  'process.exit': fc.record(
+    { code: count, signal: text, core: yes, wrote: fc.array(text, { maxLength: 20 }) },
+    { requiredKeys: [] },
+  ),
   'process.oom_kill': fc.record(
     { rssBytes: count, limitBytes: count, usageBytes: count, limited: text },
     { requiredKeys: [] },

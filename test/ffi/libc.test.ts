@@ -4,7 +4,6 @@ import { Libbpf } from '../../src/ffi/libbpf.js';
 import {
   CLOCK_BOOTTIME,
   clockNs,
-  cString,
   getpid,
   getuid,
   mmap,
@@ -12,7 +11,7 @@ import {
   PROT_READ,
 } from '../../src/ffi/libc.js';
 import { Pinned } from '../../src/ffi/memory.js';
-import { errnoName, Library } from '../../src/ffi/native.js';
+import { cString, errnoName, Library } from '../../src/ffi/native.js';
 import { NativeError } from '../../src/util/errors.js';
 
 t.test('the FFI calls libc: the package is installed and works', async (t) => {

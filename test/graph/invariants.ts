@@ -70,6 +70,8 @@ export function picture(graph: StateGraph): string {
         recentShare,
       ]),
       children: [...(node.children ?? [])].map(({ id }) => id),
+      usedAtExit: node.usedAtExit?.map(({ id }) => id),
+      wroteAtExit: node.wroteAtExit?.map(({ id }) => id),
     }),
   }));
   return JSON.stringify({ now: graph.now, passTs: graph.passTs, stats: graph.stats(), nodes });

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import t from 'tap';
+import { queuePairsOf } from '../../src/graph/rdma.js';
 import type { QpLife, RdmaPortNode } from '../../src/graph/rdma-node.js';
 import { Story, T0 } from '../scene/build.js';
 import {
@@ -304,6 +305,22 @@ t.test('posts of an older process of that number are not of this queue pair', as
   t.equal(life(s, A).posts, undefined);
   posts(s, A);
   t.equal(life(s, A).posts?.attrs.posts, 5);
+});
+
+t.test('nobody looks at posts any more: what was outstanding then is nothing to go by', async (t) => {
+  const s = posts(remote(new Story().seen(10)), A, { outstanding: 4, oldest: 1 });
+  t.equal(life(s, A).posts?.attrs.outstanding, 4);
+  posts(s, A, { outstanding: 4, oldest: 1, stopped: true });
+  t.equal(life(s, A).posts, undefined);
+});
+
+t.test('the queue pairs that a process has now', async (t) => {
+  const s = pair(new Story().seen(10).seen(20));
+  t.equal(queuePairsOf(s.graph.process(10)), 1);
+  destroyed(s, A);
+  t.equal(queuePairsOf(s.graph.process(10)), 0, 'gone');
+  t.equal(queuePairsOf(s.exited(20, { signal: 'SIGKILL' }).graph.process(20)), 0, 'ended');
+  t.equal(queuePairsOf(undefined), 0);
 });
 
 t.test('what is over ages out, what lives stays', async (t) => {

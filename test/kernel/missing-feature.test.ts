@@ -46,6 +46,10 @@ t.test('sleepable programs', async (t) => {
   );
 });
 
+t.test('atomic exchange, which an older verifier takes for a store', async (t) => {
+  t.equal(missingFeature('BPF_STX uses reserved fields\n'), 'needs atomic exchange (Linux 5.12)');
+});
+
 t.test('what nobody knows stays as it was said', async (t) => {
   t.equal(missingFeature('R1 invalid mem access'), undefined);
   t.equal(missingFeature(''), undefined);

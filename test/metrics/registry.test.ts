@@ -52,6 +52,15 @@ function sources(changes: Partial<MetricSources> = {}): MetricSources {
       looks: 10,
       spentSeconds: 0.5,
     }),
+    rules: () => ({
+      rules: 40,
+      refusedFiles: 1,
+      loads: 3,
+      failedLoads: 1,
+      asked: 5,
+      answered: 4,
+      memory: { series: 7, taken: 9 },
+    }),
     drainSeconds: () => 1.5,
     ...changes,
   };
@@ -155,6 +164,8 @@ t.test('no label that can grow', async (t) => {
     'nodejs',
     'libbpf',
     'kernel',
+    // `ok`, `failed`.
+    'result',
     'le',
   ];
   for (const { name, samples } of parseExposition(await metrics.render())) {

@@ -5,6 +5,7 @@ import {
   mkdirSync,
   openSync,
   readdirSync,
+  readFileSync,
   statfsSync,
   unlinkSync,
   writeFileSync,
@@ -24,7 +25,8 @@ import {
   spaceOf,
 } from '../../src/probes/filesystem-space.js';
 import { SeenWaits } from '../../src/probes/filesystem-waits.js';
-import { type Filesystem, Mounts } from '../../src/probes/mounts.js';
+import { parseMountinfo } from '../../src/probes/mountinfo.js';
+import { devText, type Filesystem, Mounts } from '../../src/probes/mounts.js';
 import { startTicks, start } from '../lib/proc.js';
 import { FlowTable } from '../../src/probes/flow-table.js';
 import { WaitsProbe } from '../../src/probes/waits.js';
@@ -336,6 +338,83 @@ t.test(
     await tick(200_001);
     t.same(watch.hung, ['fs:/dead2']);
     t.equal(told.filter(([id]) => id === 'fs:/dead').length, 1, 'it is back');
+  },
+);
+
+t.test(
+  'one that a process wrote to which ended badly is asked at once, and told of however full it is',
+  async (t) => {
+    const told: string[] = [];
+    const asked: string[] = [];
+    let now = 0;
+    const half = { ...hundred, bfree: 50n, bavail: 50n };
+    const watch = new SpaceWatch(
+      (fs, { percent }) => told.push(`${fs.id} ${percent}`),
+      (fs) => fs.path,
+      async (path) => {
+        asked.push(path);
+        return half;
+      },
+      () => now,
+    );
+    const settled = () => new Promise((resolve) => setImmediate(resolve));
+    for (const n of [8, 9, 10]) watch.found({ ...FS, id: `fs:/${n}`, dev: n << 20, path: `/${n}` });
+    watch.tick();
+    await settled();
+    t.same(told, [], 'half full is nothing to tell');
+    now = 1_000;
+    asked.length = 0;
+    watch.hurry({ dev: 9 << 20 });
+    await settled();
+    t.same(told, ['fs:/9 50']);
+    now = 1_050;
+    for (let i = 0; i < 1_000; i++) watch.hurry({ dev: 9 << 20 });
+    await settled();
+    t.same(asked, ['/9'], 'not a thousand times');
+    now = 2_000;
+    watch.tick();
+    await settled();
+    t.same(told, ['fs:/9 50', 'fs:/9 50'], 'those that asked too soon are told a moment later');
+    watch.hurry({ dev: 77 << 20 });
+    t.equal(asked.length, 2, 'nobody knows it');
+  },
+);
+
+t.test('one that does not answer is not asked again, whoever wants to know', async (t) => {
+  const asked: string[] = [];
+  let now = 0;
+  const watch = new SpaceWatch(
+    () => undefined,
+    (fs) => fs.path,
+    (path) => {
+      asked.push(path);
+      return new Promise(() => undefined);
+    },
+    () => now,
+  );
+  watch.found({ ...FS, path: '/dead' });
+  for (now = 0; now < 60_000; now += 1_000) {
+    watch.hurry(FS);
+    watch.tick();
+  }
+  t.same(asked, ['/dead']);
+});
+
+t.test(
+  'a process that ended badly says where it wrote to, and whether that is full is looked at',
+  async (t) => {
+    const dir = await mounted(t);
+    const at = await tmpfs(dir, 'size=1m');
+    const rig = await probe(t);
+    await rig.event('storage.mount', of(`fs:${at}`), 5_000);
+    writeFileSync(join(at, 'half'), Buffer.alloc(1 << 19));
+    const [line] = parseMountinfo(readFileSync('/proc/self/mountinfo', 'utf8')).filter(
+      (one) => one.mountPoint === at,
+    );
+    rig.probe.ended([devText(line?.dev ?? 0), 'nonsense', '999:1']);
+    // Nobody else tells of one that is half full.
+    const event = await rig.event('storage.space', of(`fs:${at}`), 5_000);
+    t.equal(event.value, 50);
   },
 );
 

@@ -1,5 +1,13 @@
 import { execFile, spawn } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, rmdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  rmdirSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { basename } from 'node:path';
 import { promisify } from 'node:util';
 import t from 'tap';
@@ -85,6 +93,26 @@ t.test('how it ended: code, signal, core', async (t) => {
     t.match((await exitOf({ signal: 11, core: 1 })).attrs, { signal: 'SIGSEGV', core: true });
   }
 });
+
+t.test(
+  'one that ends badly by itself says what it had open for writing; who was killed or ends well does not',
+  async (t) => {
+    const rig = await startProbe(t, (c) => new ProcessProbe(c));
+    const dir = t.testdir({ log: '', data: '' });
+    const { dev } = statSync(dir);
+    // As makedev(3) has it; the kernel's own numbers are told.
+    const text = `${(dev >> 8) & 0xfff}:${(dev & 0xff) | ((dev >> 12) & 0xfff00)}`;
+    const exitOf = async (script: string): Promise<EventOf<'process.exit'>> => {
+      const child = await start(t, 'sh', ['-c', `cd ${dir}; ${script}`]);
+      return rig.event('process.exit', ofPid(child.pid));
+    };
+    t.same((await exitOf('exec 7>>log 8<data; exit 3')).attrs.wrote, [text]);
+    t.same((await exitOf('exec 7>>log 8>>data; kill -ABRT $$')).attrs.wrote, [text], 'once');
+    t.equal((await exitOf('exec 8<data; exit 3')).attrs.wrote, undefined, 'it only read');
+    t.equal((await exitOf('exec 7>>log; kill -KILL $$')).attrs.wrote, undefined);
+    t.equal((await exitOf('exec 7>>log; exit 0')).attrs.wrote, undefined);
+  },
+);
 
 t.test('threads are not processes: one exit, when the last one is gone', async (t) => {
   const rig = await startProbe(t, (c) => new ProcessProbe(c));

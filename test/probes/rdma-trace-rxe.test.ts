@@ -138,6 +138,9 @@ t.test('with devices', { skip }, async (t) => {
       ({ attrs, ts }) => ts > stuck.ts && attrs.totalPosts > stuck.attrs.totalPosts + 4,
       30_000,
     );
+    await rig.probe.stop();
+    const end = rig.all('rdma.posts', ({ pid }) => pid === sender.pid).at(-1);
+    t.equal(end?.attrs.stopped, true, 'whoever keeps what was told knows that nobody looks any more');
     await sender.stop();
     await receiver.stop();
   });

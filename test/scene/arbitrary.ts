@@ -239,6 +239,28 @@ const rdmaDeeds: fc.Arbitrary<Deed>[] = [
   pid.map<Deed>((p) => (s) => rdma.spins(s, p, [1, 2, 3, 4, 5, 6])),
 ];
 
+/** A filesystem that comes and goes, fills and is emptied. */
+const MOUNT = { fsType: 'ext4', mountPoint: '/data', under: ['block:sda'], readOnly: false };
+const storageDeeds: fc.Arbitrary<Deed>[] = [
+  fc.tuple(fc.constantFrom('8:1', '8:2'), fc.constantFrom({}, {}, { gone: true as const })).map<Deed>(
+    ([dev, more]) =>
+      (s) =>
+        s.say('storage.mount', 'fs:/data', 0, { ...MOUNT, dev, ...more }, 'filesystem'),
+  ),
+  fc
+    .constantFrom(40, 100)
+    .map<Deed>(
+      (percent) => (s) =>
+        s.say(
+          'storage.space',
+          'fs:/data',
+          percent,
+          { sizeBytes: 1_000, freeBytes: 1_000 - 10 * percent, inodes: 0, freeInodes: 0 },
+          'filesystem',
+        ),
+    ),
+];
+
 const otherDeeds: fc.Arbitrary<Deed>[] = [
   fc.tuple(pid, start, fc.option(pid)).chain(([p, at, ppid]) => {
     const spec = { start: at, ...(ppid !== null && { ppid }) };
@@ -251,7 +273,17 @@ const otherDeeds: fc.Arbitrary<Deed>[] = [
   }),
   pid.map<Deed>((p) => (s) => s.oomKilled(p, '/x')),
   fc
-    .tuple(pid, fc.constantFrom({ code: 0 }, { code: 3 }, { signal: 'SIGKILL' }, { signal: 'SIGTERM' }))
+    .tuple(
+      pid,
+      fc.constantFrom(
+        { code: 0 },
+        { code: 3 },
+        { code: 3, wrote: ['8:1'] },
+        { signal: 'SIGKILL' },
+        { signal: 'SIGTERM' },
+        { signal: 'SIGABRT', wrote: ['8:1', '8:2'] },
+      ),
+    )
     .map<Deed>(
       ([p, how]) =>
         (s) =>
@@ -283,6 +315,7 @@ const otherDeeds: fc.Arbitrary<Deed>[] = [
         (s) =>
           s.transport(type, flowFor(s, which), 1),
     ),
+  ...storageDeeds,
   ...logDeeds,
   ...gpuDeeds,
   ...rdmaDeeds,

@@ -6,6 +6,7 @@ import type {
   Event,
   EventCatalogue,
   EventOf,
+  ExitAttrs,
   FlowAttrs,
   Holder,
   JobAttrs,
@@ -23,7 +24,8 @@ import {
   processId,
   unixId,
 } from '../../src/events/ids.js';
-import { type GraphLimits, StateGraph } from '../../src/graph/state-graph.js';
+import type { GraphLimits } from '../../src/graph/limits.js';
+import { StateGraph } from '../../src/graph/state-graph.js';
 import type { Findings, WhyAnswer } from '../../src/scene/answer.js';
 import { findings } from '../../src/scene/findings.js';
 import { why } from '../../src/scene/why.js';
@@ -164,7 +166,7 @@ export class Story {
     return this.#process('process.oom_kill', pid, { cgroup });
   }
 
-  exited(pid: number, how: { code?: number; signal?: string; core?: true } = { code: 0 }): this {
+  exited(pid: number, how: Pick<ExitAttrs, 'code' | 'signal' | 'core' | 'wrote'> = { code: 0 }): this {
     const { start, comm } = this.#known(pid);
     return this.apply({
       ts: this.now,

@@ -66,6 +66,35 @@ t.test('how people and schedulers end processes is no finding, unless it was a j
   t.same(roots(story), ['pid:12']);
 });
 
+t.test('a program that ends with a code is a finding where it wrote to what is full', async (t) => {
+  const mount = { dev: '8:1', fsType: 'ext4', mountPoint: '/data', under: [], readOnly: false };
+  const space = (percent: number) => {
+    const attrs = { sizeBytes: 1_000, freeBytes: 1_000 - 10 * percent, inodes: 0, freeInodes: 0 };
+    return story.say('storage.space', 'fs:/data', percent, attrs, 'filesystem');
+  };
+  const story = new Story().seen(10).seen(11).say('storage.mount', 'fs:/data', 0, mount, 'filesystem');
+  story.exited(10, { code: 1, wrote: ['8:1'] }).later(50);
+  space(40);
+  t.same(roots(story), [], 'it has room');
+  story
+    .later(60_000)
+    .exited(11, { code: 1, wrote: ['8:1'] })
+    .later(50);
+  space(100);
+  t.same(roots(story), ['fs:/data']);
+});
+
+t.test('what is wrong only together is found, too', async (t) => {
+  const cycle = new Story().seen(10).seen(20);
+  cycle.reads(10, 7).holders('pipe:7', 20).reads(20, 8).holders('pipe:8', 10);
+  t.match(cycle.findings().findings, [{ subScene: 'Deadlock' }], 'neither is wrong by itself');
+  const far = new Story().seen(10).seen(20).seen(30);
+  far.reads(10, 7).holders('pipe:7', 20).reads(20, 8).holders('pipe:8', 30).stopped(30);
+  t.match(far.findings().findings, [
+    { rootCause: { node: 'pid:30' }, summary: /; 2 more processes wait on it$/ },
+  ]);
+});
+
 t.test('at most fifty', async (t) => {
   const story = new Story();
   for (let pid = 100; pid < 180; pid++) story.seen(pid).stopped(pid);

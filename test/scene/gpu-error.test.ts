@@ -1,6 +1,6 @@
 /** GpuError: a fault of a GPU is the cause for who uses it, and for nobody else. */
 import t from 'tap';
-import { Story } from './build.js';
+import { flow, idOf, Story } from './build.js';
 import { device, health, line, nvml, opened, state, training, use, users } from './gpu-story.js';
 import { type Case, table } from './table.js';
 
@@ -319,6 +319,22 @@ table([
       ...cause('gpu:0', 'GpuError/Thermal', 'throttle'),
       summary: /^gpu:0 has been slowed for 3\.0 s because of heat \(sw-thermal, 93 °C\)/,
     },
+  },
+  {
+    name: 'slowed by heat, while its threads wait for the other ranks',
+    tell: (s) => {
+      const job = { because: 'launcher', launcher: 'torchrun', id: 'none', worldSize: 2 } as const;
+      training(s.seen(10, { job: { ...job, rank: 0 } }).seen(20, { job: { ...job, rank: 1 } }));
+      for (let i = 0; i < 4; i++)
+        use(s.later(1_000), 0, { gpuPercent: 80, throttle: ['sw-thermal'], temperatureC: 93 });
+      s.futex(10, { forMs: 7_000 })
+        .polls(10, [flow(1)], { tid: 11, forMs: 8, comm: 'gloo' })
+        .holders(idOf(flow(1)), 20)
+        .futex(20, { forMs: 7_000 })
+        .pass();
+    },
+    ask: 10,
+    expect: cause('gpu:0', 'GpuError/Thermal', 'throttle'),
   },
   {
     name: 'its power is cut',

@@ -1,6 +1,7 @@
 /** The host's part: CPU taken by others or by a limit, memory at a limit, the OOM killer's reasons. */
 import type { ThrottleAttrs } from '../../src/events/host.js';
 import type { Story } from './build.js';
+import { line, training } from './gpu-story.js';
 import { table } from './table.js';
 
 interface Use {
@@ -34,14 +35,16 @@ const THROTTLE: ThrottleAttrs = {
   members: [{ pid: 10, start: 10_000 }],
 };
 
+/** 20 has the CPU, and 10 waits for it. */
+const STARVED = [
+  { pid: 10, runShare: 0.05, delayShare: 0.95 },
+  { pid: 20, runShare: 0.95, delayShare: 0.05 },
+];
+
 table([
   {
     name: 'starved by one other process',
-    tell: (s) =>
-      compete(s.seen(10).seen(20, { comm: 'hog' }), [
-        { pid: 10, runShare: 0.05, delayShare: 0.95 },
-        { pid: 20, runShare: 0.95, delayShare: 0.05 },
-      ]),
+    tell: (s) => compete(s.seen(10).seen(20, { comm: 'hog' }), STARVED),
     ask: 10,
     expect: {
       verdict: 'cause-found',
@@ -52,12 +55,20 @@ table([
     },
   },
   {
+    name: 'starved, and its GPU has failed: no CPU brings that back',
+    tell: (s) => compete(line(training(s).seen(20, { comm: 'hog' }), 0, 79), STARVED),
+    ask: 10,
+    expect: { verdict: 'cause-found', scene: 'GpuError/OffBus', root: 'gpu:0' },
+  },
+  {
+    name: 'starved, and the GPU of another one has failed',
+    tell: (s) => compete(line(training(s).seen(20, { comm: 'hog' }), 1, 79), STARVED),
+    ask: 10,
+    expect: { verdict: 'cause-found', scene: 'ProcessBlocked/CpuStarved', root: 'pid:20' },
+  },
+  {
     name: 'who has the CPU is fine',
-    tell: (s) =>
-      compete(s.seen(10).seen(20), [
-        { pid: 10, runShare: 0.05, delayShare: 0.95 },
-        { pid: 20, runShare: 0.95, delayShare: 0.05 },
-      ]),
+    tell: (s) => compete(s.seen(10).seen(20), STARVED),
     ask: 20,
     expect: { verdict: 'healthy' },
   },
@@ -171,6 +182,25 @@ table([
       scene: 'ProcessBlocked/MemoryLimit',
       root: 'cgroup:a/b',
       summary: /uses 1 GiB and has a memory\.high of 1 GiB: over it 40 times/,
+    },
+  },
+  {
+    name: 'the whole node is short of memory: the chain leads to whoever has the most',
+    tell: (s) => {
+      const processes = [{ pid: 20, start: 20_000, comm: 'cache', rssBytes: 9e10, swapBytes: 0 }];
+      const pressure = { cpuSome: 1, ioSome: 5, ioFull: 5, memorySome: 70, memoryFull: 60 };
+      s.seen(20, { comm: 'cache' })
+        .say('compute.consumers', 'node', 9e10, { processes, totalBytes: 1e11, availableBytes: 1e8 }, 'host')
+        .say('compute.pressure', 'node', 70, pressure, 'host')
+        .seen(10)
+        .wait('wait.other', 10, 'pid:10', { what: 'the kernel', memStall: true }, { forMs: 1_500 });
+    },
+    ask: 10,
+    expect: {
+      verdict: 'cause-found',
+      scene: 'ProcessBlocked/MemoryPressure',
+      root: 'pid:20',
+      chain: ['pid:10', 'pid:20', 'error:memory/pid:20'],
     },
   },
   {

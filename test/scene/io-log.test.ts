@@ -238,7 +238,7 @@ table([
     name: 'a wait on a mirror that lost a member is not explained by that',
     tell: (s) => lost(failed(mirror(s.seen(10)), 'block:sda', 11)).disk(10, 'md0', { forMs: 1_200 }),
     ask: 10,
-    expect: { verdict: 'symptom-only', scene: 'StorageSlow', chain: ['pid:10', 'block:md0'] },
+    expect: { verdict: 'symptom-only', scene: 'StorageSlow/Device', chain: ['pid:10', 'block:md0'] },
   },
   {
     name: 'the last member’s failures are its readers’',

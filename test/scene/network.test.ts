@@ -29,6 +29,23 @@ function madeGood(story: Story, agoMs: number): void {
   story.receives(10, A).futex(20).holders(idOf(A), 20).pass();
 }
 
+/** The kernel has taken the connection, and `pid` has not. */
+function listens(story: Story, pid: number): Story {
+  const holders = [
+    { pid, start: pid * 1_000, comm: 'server', fd: 3, mode: 'rw' as const, queued: true as const },
+  ];
+  return story.say('wait.holders', idOf(A), 1, { holders }, 'waits');
+}
+
+t.test('that a connection was never accepted is in the chain', async (t) => {
+  const said = (story: Story): string | undefined => story.why(10)?.chain.at(-1)?.note;
+  const story = new Story();
+  listens(story.seen(10).seen(20, { comm: 'server' }).receives(10, A).sleeps(20), 20);
+  t.match(said(story), /^20 \(server\) listens there, and has not accepted the connection yet$/);
+  story.later(1_000).receives(10, A, { forMs: 6_000 }).sleeps(20).holders(idOf(A), 20);
+  t.match(said(story), /^the other end is held by 20 /, 'it has now');
+});
+
 table([
   {
     name: 'the main thread waits on a flow without ACKs',
@@ -47,7 +64,47 @@ table([
     name: 'one timeout is less sure than five',
     tell: (s) => s.seen(10).receives(10, { ...down(s), backoff: 1 }),
     ask: 10,
-    expect: { verdict: 'cause-found', scene: PATH_DOWN, root: idOf(A), confidence: 0.8 },
+    expect: { verdict: 'cause-found', scene: PATH_DOWN, root: idOf(A), confidence: 0.75 },
+  },
+  {
+    name: 'nor are several within a moment: the next resend may get through',
+    tell: (s) => s.seen(10).receives(10, { ...stuck(A, s.now - 2_000), backoff: 3 }, { forMs: 2_100 }),
+    ask: 10,
+    expect: { verdict: 'cause-found', scene: PATH_DOWN, root: idOf(A), confidence: 0.75 },
+  },
+  {
+    name: 'nor is a SYN that has been sent twice',
+    tell: (s) => s.seen(10).connects(10, { ...SYN, since: s.now - 1_500, backoff: 1 }, { forMs: 1_600 }),
+    ask: 10,
+    expect: { verdict: 'cause-found', scene: PATH_DOWN, root: idOf(SYN), confidence: 0.75 },
+  },
+  {
+    name: 'cut off, and the process at the other end is stopped as well',
+    tell: (s) => s.seen(10).seen(20).receives(10, down(s)).stopped(20).holders(idOf(A), 20).pass([20]),
+    ask: 10,
+    expect: { verdict: 'cause-found', scene: PATH_DOWN, root: idOf(A), alternatives: ['pid:20'] },
+  },
+  {
+    name: '… one of two that could answer',
+    tell: (s) =>
+      s.seen(10).seen(20).seen(21).receives(10, down(s)).stopped(20).sleeps(21).holders(idOf(A), 20, 21),
+    ask: 10,
+    expect: { verdict: 'cause-found', scene: PATH_DOWN, root: idOf(A), alternatives: [] },
+  },
+  {
+    name: 'the listener is stopped before it has accepted',
+    tell: (s) => {
+      s.seen(10).seen(20, { comm: 'server' }).receives(10, A).stopped(20);
+      listens(s, 20);
+    },
+    ask: 10,
+    expect: {
+      verdict: 'cause-found',
+      scene: 'ProcessBlocked/Stopped',
+      root: 'pid:20',
+      chain: ['pid:10', idOf(A), 'pid:20'],
+      confidence: 0.97,
+    },
   },
   {
     name: 'a flow in trouble by its own events explains a wait sampled before',
@@ -63,7 +120,7 @@ table([
   },
   {
     name: 'a fault that began long after the wait explains it less well',
-    tell: (s) => s.seen(10).receives(10, stuck(A, s.now - 1_000), { forMs: 60_000 }),
+    tell: (s) => s.seen(10).receives(10, stuck(A, s.now - 4_000), { forMs: 60_000 }),
     ask: 10,
     expect: { verdict: 'cause-found', scene: PATH_DOWN, root: idOf(A), confidence: 0.81 },
   },

@@ -18,6 +18,21 @@ function sleepers(story: Story, from: number, to: number): number[] {
   return pids;
 }
 
+/** 10 reads what 20 writes, that reads what 21 writes, that reads what 22 writes; each has the ends above it open as well. */
+function inherited(story: Story): Story {
+  return story
+    .seen(10)
+    .seen(20, { ppid: 10 })
+    .seen(21, { ppid: 20 })
+    .seen(22, { ppid: 21 })
+    .reads(10, 7)
+    .reads(20, 8)
+    .reads(21, 9)
+    .holders('pipe:7', 20, 21, 22)
+    .holders('pipe:8', 21, 22)
+    .holders('pipe:9', 22);
+}
+
 table([
   {
     name: 'a stopped peer over a pipe',
@@ -130,6 +145,61 @@ table([
       scene: WAITS_ON_PEER,
       summary: /one of 6 processes holds the other end \(20 \(p20\), 21 \(p21\), 22 \(p22\), 23 \(p23\), …\)/,
     },
+  },
+  {
+    name: 'forked workers that kept all ends open: the others wait for the one that sleeps',
+    tell: (s) => inherited(s).sleeps(22),
+    ask: 10,
+    expect: {
+      verdict: 'cause-found',
+      scene: WAITS_ON_PEER,
+      root: 'pid:22',
+      chain: ['pid:10', 'pipe:7', 'pid:22'],
+      confidence: 0.75,
+    },
+  },
+  {
+    name: '… that is stopped: all wait for it, so that it does not matter which of them should have written',
+    tell: (s) => inherited(s).stopped(22),
+    ask: 10,
+    expect: { verdict: 'cause-found', scene: STOPPED, root: 'pid:22', confidence: 0.97 },
+  },
+  {
+    name: '… that has locked itself out',
+    tell: (s) => inherited(s).lock(22, 0x40, 22).pass(),
+    ask: 10,
+    expect: {
+      verdict: 'cause-found',
+      scene: 'ProcessBlocked/Deadlock',
+      root: 'lock:22/0x40',
+      chain: ['pid:10', 'pipe:7', 'pid:22', 'lock:22/0x40', 'pid:22'],
+      confidence: 0.97,
+    },
+  },
+  {
+    name: '… one of which computes: it may be the one that should write',
+    tell: (s) => {
+      inherited(s).sleeps(22).runs(21, { runMs: 0 }).pass([10, 22]);
+      s.later(1_000).runs(21, { runMs: 900 }).pass([10, 22]);
+    },
+    ask: 10,
+    expect: { verdict: 'symptom-only', scene: WAITS_ON_PEER },
+  },
+  {
+    name: 'a circle that would close through one of several holders is not proven',
+    tell: (s) =>
+      s
+        .seen(10)
+        .seen(20)
+        .seen(21)
+        .reads(10, 7)
+        .holders('pipe:7', 20, 21)
+        .reads(20, 8)
+        .reads(21, 8)
+        .holders('pipe:8', 10)
+        .pass(),
+    ask: 10,
+    expect: { verdict: 'symptom-only', scene: WAITS_ON_PEER },
   },
   {
     name: 'a crowd is not searched for a culprit',

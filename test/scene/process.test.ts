@@ -177,7 +177,7 @@ table([
     name: 'in D state for longer than usual: ask again',
     tell: (s) => s.seen(10).disk(10, 'nvme0n1', { forMs: 1_200 }),
     ask: 10,
-    expect: { verdict: 'symptom-only', scene: 'StorageSlow', chain: ['pid:10', 'block:nvme0n1'] },
+    expect: { verdict: 'symptom-only', scene: 'StorageSlow/Device', chain: ['pid:10', 'block:nvme0n1'] },
   },
   {
     name: 'in D state for so long that the device does not answer',
@@ -185,7 +185,7 @@ table([
     ask: 10,
     expect: {
       verdict: 'cause-found',
-      scene: 'StorageSlow',
+      scene: 'StorageSlow/Device',
       root: 'block:nvme0n1',
       chain: ['pid:10', 'block:nvme0n1', 'error:latency/block:nvme0n1'],
       confidence: 0.8,

@@ -1,12 +1,14 @@
 /** Whatever happens, in whatever order: every answer ends, is well-formed, and can be replayed. */
 import fc from 'fast-check';
 import t from 'tap';
-import { findings } from '../../src/scene/findings.js';
+import { findings, findingsOfAll } from '../../src/scene/findings.js';
 import { why } from '../../src/scene/why.js';
 import { event } from '../events/arbitrary.js';
 import { StateGraph } from '../../src/graph/state-graph.js';
 import { type Deed, deeds, PIDS } from './arbitrary.js';
-import { OPTIONS, Story } from './build.js';
+import type { JobAttrs } from '../../src/events/event.js';
+import { flow, idOf, OPTIONS, Story } from './build.js';
+import { device, health, use, users } from './gpu-story.js';
 import { recorded } from './table.js';
 import { flaws } from './well-formed.js';
 
@@ -81,6 +83,53 @@ t.test('a finding is what whoever asks about its process is told', async (t) => 
   t.pass();
 });
 
+t.test('who is not walked for has nothing to tell', async (t) => {
+  fc.assert(
+    fc.property(deeds, (all) => {
+      const { graph } = lived(all);
+      return JSON.stringify(findings(graph, OPTIONS)) === JSON.stringify(findingsOfAll(graph, OPTIONS));
+    }),
+    { numRuns: 1_000 },
+  );
+  t.pass();
+});
+
+const JOB: JobAttrs = { because: 'launcher', launcher: 'torchrun', id: 'none', worldSize: 4 };
+
+/** Ranks that wait for each other as gloo's do, some on GPUs that are slowed, in the middle of whatever else happens. */
+function gang(story: Story, ranks: readonly number[], hot: readonly number[]): void {
+  for (const rank of ranks) story.seen(rank, { job: JOB });
+  for (const rank of hot) {
+    device(story, rank);
+    users(story, rank, [rank, 10, 50]);
+    health(story, rank);
+  }
+  for (let i = 0; i < 9; i++) {
+    story.later(1_000);
+    for (const rank of hot) use(story, rank, { gpuPercent: 80, throttle: ['sw-thermal'], temperatureC: 93 });
+  }
+  for (const rank of ranks) {
+    const others = ranks.filter((other) => other !== rank);
+    story.futex(rank, { forMs: 6_000 }).polls(rank, [flow(rank)], { tid: 100 + rank, forMs: 8 });
+    story.holders(idOf(flow(rank)), ...others);
+  }
+  story.pass();
+}
+
+t.test('nor has one of many ranks', async (t) => {
+  const some = fc.uniqueArray(fc.integer({ min: 1, max: 4 }), { minLength: 1 });
+  fc.assert(
+    fc.property(deeds, some, fc.subarray([1, 2, 3, 4]), (all, ranks, hot) => {
+      const story = lived(all);
+      gang(story, ranks, hot);
+      const { graph } = story;
+      return JSON.stringify(findings(graph, OPTIONS)) === JSON.stringify(findingsOfAll(graph, OPTIONS));
+    }),
+    { numRuns: 500, examples: [[[], [1, 2], [2]]] },
+  );
+  t.pass();
+});
+
 t.test('any event that a recording can hold is taken, and any pid answered for', async (t) => {
   fc.assert(
     fc.property(fc.array(event, { maxLength: 40 }), (events) => {
@@ -89,7 +138,9 @@ t.test('any event that a recording can hold is taken, and any pid answered for',
       for (const node of [...graph.nodes.values()]) {
         if (node.type === 'process') why(graph, node.pid, OPTIONS);
       }
-      findings(graph, OPTIONS);
+      const [some, every] = [findings(graph, OPTIONS), findingsOfAll(graph, OPTIONS)];
+      if (JSON.stringify(some) !== JSON.stringify(every))
+        throw new Error('findings that nobody was walked for');
     }),
     { numRuns: 300 },
   );

@@ -66,7 +66,7 @@ table([
     name: 'the first retry may still be answered',
     tell: (s) => retry(alone(s), A, { retries: 1, timeouts: 1, since: s.now }).later(1_100).runs(10).pass(),
     ask: 10,
-    expect: { verdict: 'cause-found', scene: PATH_DOWN, root: QP, confidence: 0.8 },
+    expect: { verdict: 'cause-found', scene: PATH_DOWN, root: QP, confidence: 0.75 },
   },
   {
     name: 'it gave up: retries exceeded, and the process waits on',

@@ -1,6 +1,6 @@
 /** StorageSlow and StorageIoError: the deepest device with a fault of its own, or the server, or the filesystem. */
 import type { BlockUseAttrs, MountAttrs, RequestAttrs } from '../../src/events/storage.js';
-import type { Story } from './build.js';
+import { flow, type Story, stuck as unacked } from './build.js';
 import { table } from './table.js';
 
 const QUIET: BlockUseAttrs = {
@@ -24,6 +24,30 @@ function request(ageMs: number, pid?: number): RequestAttrs {
   const submitter = pid === undefined ? {} : { pid, start: pid * 1_000, comm: `p${pid}` };
   return { op: 'read', sector: 4_660, sizeBytes: 4_096, ageMs, submitter };
 }
+
+/** How full /data is, per cent; 100: nothing is left. */
+function space(s: Story, percent: number): Story {
+  const freeBytes = percent >= 100 ? 0 : 1024 ** 3 * (1 - percent / 100);
+  const attrs = { sizeBytes: 1024 ** 3, freeBytes, inodes: 1_000, freeInodes: 10 };
+  return s.say('storage.space', 'fs:/data', percent, attrs, 'filesystem');
+}
+
+/** 10 wrote to /data, and has just aborted. */
+function aborted(s: Story): Story {
+  return stack(s.seen(10))
+    .say('storage.mount', 'fs:/data', 0, MOUNT, 'filesystem')
+    .later(5_000)
+    .exited(10, { signal: 'SIGABRT', wrote: ['252:0'] });
+}
+
+const FULL = {
+  verdict: 'cause-found',
+  scene: 'StorageIoError/DiskFull',
+  root: 'fs:/data',
+  chain: ['pid:10', 'fs:/data', 'error:full/fs:/data'],
+  confidence: 0.74,
+  summary: /^killed by SIGABRT: fs:\/data is full/,
+} as const;
 
 /** A disk with a partition, and a dm device on that. */
 function stack(s: Story): Story {
@@ -52,7 +76,7 @@ table([
     ask: 10,
     expect: {
       verdict: 'cause-found',
-      scene: 'StorageSlow',
+      scene: 'StorageSlow/Device',
       root: 'block:sda',
       chain: ['pid:10', 'block:dm-0', 'block:sda1', 'block:sda', ROOT_LATENCY],
       summary: /read of 4 KiB on block:sda has not been answered for 4\.2 s; 1 in flight, baseline 3 ms/,
@@ -67,7 +91,7 @@ table([
     ask: 10,
     expect: {
       verdict: 'cause-found',
-      scene: 'StorageSlow',
+      scene: 'StorageSlow/Device',
       root: 'block:dm-0',
       chain: ['pid:10', 'block:dm-0', 'error:latency/block:dm-0'],
       summary: /none of 2 requests with block:dm-0/,
@@ -83,7 +107,7 @@ table([
     ask: 1,
     expect: {
       verdict: 'cause-found',
-      scene: 'StorageSlow',
+      scene: 'StorageSlow/Device',
       root: 'block:sda',
       chain: ['pid:1', 'pipe:77', 'pid:2', 'block:sda', ROOT_LATENCY],
     },
@@ -104,7 +128,7 @@ table([
     ask: 10,
     expect: {
       verdict: 'cause-found',
-      scene: 'StorageSlow',
+      scene: 'StorageSlow/Device',
       root: 'block:sda',
       chain: ['pid:10', 'block:sda', ROOT_LATENCY],
       summary: /read latency p99 220 ms, baseline 3 ms/,
@@ -137,7 +161,7 @@ table([
         { forMs: 2_000 },
       ),
     ask: 10,
-    expect: { verdict: 'cause-found', scene: 'StorageSlow', root: 'block:sda' },
+    expect: { verdict: 'cause-found', scene: 'StorageSlow/Device', root: 'block:sda' },
   },
   {
     name: 'somebody else’s slow request is no reason of a page fault',
@@ -294,7 +318,7 @@ table([
         4_000,
       ).disk(10, 'sda', { forMs: 4_000 }),
     ask: 10,
-    expect: { verdict: 'cause-found', scene: 'StorageSlow', root: 'block:sda' },
+    expect: { verdict: 'cause-found', scene: 'StorageSlow/Device', root: 'block:sda' },
   },
   {
     name: 'a reader does not mind',
@@ -343,6 +367,120 @@ table([
     },
   },
   {
+    name: 'it aborted, and where it wrote to is found full a moment later',
+    tell: (s) => space(aborted(s).later(50), 100),
+    ask: 10,
+    expect: FULL,
+  },
+  {
+    name: '… and was known to be full, though nobody had looked whose files are there',
+    tell: (s) =>
+      space(stack(s.seen(10)).say('storage.mount', 'fs:/data', 0, MOUNT, 'filesystem'), 100)
+        .later(1_000)
+        .exited(10, { signal: 'SIGABRT', wrote: ['252:0'] }),
+    ask: 10,
+    expect: FULL,
+  },
+  {
+    name: '… and room has been made since',
+    tell: (s) => space(space(aborted(s).later(50), 100).later(30_000), 40),
+    ask: 10,
+    expect: FULL,
+  },
+  {
+    name: '… and has room',
+    tell: (s) => space(aborted(s).later(50), 40),
+    ask: 10,
+    expect: { verdict: 'cause-found', scene: 'ProcessCrash/Signal', root: 'pid:10', confidence: 0.97 },
+  },
+  {
+    name: '… and nobody has looked yet: less sure',
+    tell: (s) => aborted(space(stack(s.seen(10)), 40)),
+    ask: 10,
+    expect: { verdict: 'cause-found', scene: 'ProcessCrash/Signal', root: 'pid:10', confidence: 0.75 },
+  },
+  {
+    name: '… and is full only long after: of that it did not end',
+    tell: (s) => space(space(aborted(s).later(50), 99).later(8_000), 100),
+    ask: 10,
+    expect: { verdict: 'cause-found', scene: 'ProcessCrash/Signal', root: 'pid:10', confidence: 0.97 },
+  },
+  {
+    name: '… and was full once, long before',
+    tell: (s) => {
+      stack(s.seen(10)).say('storage.mount', 'fs:/data', 0, MOUNT, 'filesystem');
+      space(
+        space(space(s, 100).later(1_000), 40)
+          .later(60_000)
+          .exited(10, { code: 1, wrote: ['252:0'] })
+          .later(50),
+        40,
+      );
+    },
+    ask: 10,
+    expect: { verdict: 'cause-found', scene: 'ProcessCrash/ExitCode', root: 'pid:10', confidence: 0.95 },
+  },
+  {
+    name: 'a killed one was ended by somebody else, full or not',
+    tell: (s) =>
+      space(stack(s.seen(10)).say('storage.mount', 'fs:/data', 0, MOUNT, 'filesystem'), 100).exited(10, {
+        signal: 'SIGKILL',
+        wrote: ['252:0'],
+      }),
+    ask: 10,
+    expect: { verdict: 'cause-found', scene: 'ProcessCrash/Signal', root: 'pid:10', confidence: 0.97 },
+  },
+  {
+    name: 'it wrote to an overlay, whose upper directory is on what is full',
+    tell: (s) => {
+      const on = {
+        dev: '0:50',
+        fsType: 'overlay',
+        mountPoint: '/run/c',
+        under: ['fs:/data'],
+        readOnly: false,
+      };
+      stack(s.seen(10))
+        .say('storage.mount', 'fs:/data', 0, MOUNT, 'filesystem')
+        .say('storage.mount', 'fs:/run/c', 0, on, 'filesystem')
+        .exited(10, { signal: 'SIGABRT', wrote: ['0:50'] });
+      space(s.later(50), 100);
+    },
+    ask: 10,
+    expect: FULL,
+  },
+  {
+    name: 'it ended of a read-only filesystem before anybody had looked who uses that',
+    tell: (s) =>
+      aborted(s)
+        .later(300)
+        .say('storage.readonly', 'fs:/data', 0, { ...MOUNT, readOnly: true }, 'filesystem'),
+    ask: 10,
+    expect: { verdict: 'cause-found', scene: 'StorageIoError/ReadOnly', root: 'fs:/data', confidence: 0.79 },
+  },
+  {
+    name: 'the number is of what is mounted there now, not of what was',
+    tell: (s) => {
+      stack(s.seen(10)).say('storage.mount', 'fs:/data', 0, MOUNT, 'filesystem');
+      space(s, 100).say('storage.mount', 'fs:/data', 0, { ...MOUNT, gone: true }, 'filesystem');
+      s.exited(10, { code: 1, wrote: ['252:0'] });
+    },
+    ask: 10,
+    expect: { verdict: 'cause-found', scene: 'ProcessCrash/ExitCode', root: 'pid:10', confidence: 0.95 },
+  },
+  {
+    name: 'a filesystem that is being frozen writes back first: its device has had work, and none of this wait',
+    tell: (s) =>
+      s
+        .seen(10)
+        .say('storage.device', 'block:loop0', 1e9, { dev: '7:0', kind: 'loop', under: [] })
+        .say('storage.mount', 'fs:/data', 0, { ...MOUNT, dev: '7:0', under: ['block:loop0'] }, 'filesystem')
+        .say('storage.use', 'block:loop0', 0, { ...QUIET, writes: { count: 9, sizeBytes: 36_864, p99Ms: 2 } })
+        .wait('wait.disk', 10, 'fs:/data', { dev: '7:0' }, { forMs: 1_800 }),
+    ask: 10,
+    expect: { verdict: 'cause-found', scene: 'StorageSlow/Device', root: 'fs:/data', confidence: 0.72 },
+  },
+  {
     name: 'a file server that has not answered yet, before the counters of the mount say so',
     tell: (s) =>
       s
@@ -358,9 +496,9 @@ table([
     ask: 10,
     expect: {
       verdict: 'cause-found',
-      scene: 'StorageSlow/ServerNotResponding',
+      scene: 'StorageSlow/Nfs',
       root: 'peer:10.0.0.5',
-      chain: ['pid:10', 'fs:/mnt', 'peer:10.0.0.5'],
+      chain: ['pid:10', 'fs:/mnt', 'peer:10.0.0.5', 'error:not-responding/peer:10.0.0.5'],
       summary: /has not answered a request on fs:\/mnt for 2\.1 s/,
     },
   },
@@ -387,10 +525,57 @@ table([
     ask: 10,
     expect: {
       verdict: 'cause-found',
-      scene: 'StorageSlow/ServerNotResponding',
+      scene: 'StorageSlow/Nfs',
       root: 'peer:10.0.0.5',
-      chain: ['pid:10', 'fs:/mnt', 'peer:10.0.0.5'],
+      chain: ['pid:10', 'fs:/mnt', 'peer:10.0.0.5', 'error:not-responding/peer:10.0.0.5'],
       summary: /3 requests of fs:\/mnt sent and unanswered/,
     },
+  },
+  {
+    name: '… and whose TCP connection gets no ACK either: another ailment, and the same scene',
+    tell: (s) => {
+      const to = flow(7, { remote: '10.0.0.5', rport: 2_049, owner: { kernel: true } });
+      s.seen(10)
+        .say(
+          'storage.mount',
+          'fs:/mnt',
+          0,
+          { dev: '0:45', fsType: 'nfs4', mountPoint: '/mnt', under: [], server: '10.0.0.5', readOnly: false },
+          'filesystem',
+        )
+        .transport('transport.timeout', unacked(to, s.now - 10_000), 5)
+        .say(
+          'storage.rpc',
+          'fs:/mnt',
+          12_000,
+          { server: '10.0.0.5', outstanding: 3, retransmits: 0, operations: 100 },
+          'filesystem',
+        )
+        .wait('wait.disk', 10, 'fs:/mnt', { dev: '0:45' }, { forMs: 12_000 });
+    },
+    ask: 10,
+    expect: {
+      verdict: 'cause-found',
+      scene: 'StorageSlow/Nfs',
+      root: 'peer:10.0.0.5',
+      chain: ['pid:10', 'fs:/mnt', 'peer:10.0.0.5', 'error:unreachable/peer:10.0.0.5'],
+      summary: /nor does it acknowledge TCP segments \(5 timeouts in a row\)$/,
+    },
+  },
+  {
+    name: 'a filesystem of which nobody knows what it lies on has no finer scene',
+    tell: (s) =>
+      s
+        .seen(10)
+        .say(
+          'storage.mount',
+          'fs:/fuse',
+          0,
+          { dev: '0:60', fsType: 'fuse.sshfs', mountPoint: '/fuse', under: [], readOnly: false },
+          'filesystem',
+        )
+        .wait('wait.disk', 10, 'fs:/fuse', { dev: '0:60' }, { forMs: 6_000 }),
+    ask: 10,
+    expect: { verdict: 'cause-found', scene: 'StorageSlow', root: 'fs:/fuse' },
   },
 ]);

@@ -1,6 +1,6 @@
 /** What every answer must be, whatever it says. */
 import type { Finding, WhyAnswer } from '../../src/scene/answer.js';
-import { SCENES } from '../../src/scene/answer.js';
+import { SCENES, SUB_SCENES } from '../../src/scene/answer.js';
 
 /** Each a sentence; none for a well-formed answer. */
 export function flaws(answer: WhyAnswer): readonly string[] {
@@ -37,6 +37,8 @@ function flawsOf(finding: Finding, self: string): string[] {
   check(named === (scene !== null), `${verdict} and scene ${scene}`);
   check(scene === null || SCENES.includes(scene), `scene ${scene}`);
   check(scene !== null || subScene === null, 'a sub-scene of nothing');
+  if (scene !== null && subScene !== null)
+    check(SUB_SCENES[scene].includes(subScene), `sub-scene ${scene}/${subScene}`);
   for (const text of [summary, ...finding.recommendations, ...chain.map(({ note }) => note ?? '-')]) {
     check(text.length > 0 && !/undefined|NaN|\[object/.test(text), `text ${JSON.stringify(text)}`);
   }

@@ -41,19 +41,18 @@ async function printer({ output, terminal }: Context): Promise<(line: StreamLine
   switch (output) {
     case 'json': {
       const { toJsonLine } = await import('../render/data.js');
-      return toJsonLine;
+      return (line) => toJsonLine(line, terminal.style.unicode);
     }
     case 'yaml': {
       const { yamlDocumentWriter } = await import('../render/data.js');
-      return yamlDocumentWriter();
+      return yamlDocumentWriter(terminal.style.unicode);
     }
-    case 'text':
-    case 'dot': {
+    default: {
       const [{ renderEvent }, { clean }] = await Promise.all([
         import('../render/events.js'),
         import('../render/clean.js'),
       ]);
-      return (line) => renderEvent(clean(line), terminal.style);
+      return (line) => renderEvent(clean(line, terminal.style), terminal.style);
     }
   }
 }

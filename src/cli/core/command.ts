@@ -1,10 +1,11 @@
 /** Commands are data: what they are called, what they take, what they do. Only parse.ts knows yargs. */
 import type { AgentClient } from '../../api/client.js';
+import type { Screen } from '../screen.js';
 import type { Terminal } from '../terminal.js';
 import { type Arg, type ArgTable, choice, flag, type Raw, seconds, text, type ValuesOf } from './args.js';
 
 export const GLOBAL_OPTIONS = {
-  output: choice(['text', 'json', 'yaml', 'dot'], 'What to print', 'o'),
+  output: choice(['text', 'json', 'yaml', 'dot', 'mermaid', 'html'], 'What to print', 'o'),
   socket: text("The agent's socket (XCTL_SOCKET; /run/xctl/agent.sock)", '/run/xctl/agent.sock', 'file'),
   timeout: seconds('Seconds to wait for the agent (10)', 10),
   'no-color': flag('Do not colour (also: NO_COLOR, TERM=dumb, output not a terminal)'),
@@ -18,7 +19,11 @@ export type Output = NonNullable<GlobalValues['output']>;
 export interface Context {
   readonly terminal: Terminal;
   readonly output: Output;
-  readonly client: () => Promise<AgentClient>;
+  /** @param signal gives up what this client asks; Ctrl-C unless said */
+  readonly client: (signal?: AbortSignal) => Promise<AgentClient>;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** A terminal that somebody looks at and types at; undefined where output or input is something else. */
+  readonly openScreen: () => Promise<Screen | undefined>;
   /** Aborts at Ctrl-C. */
   readonly signal: AbortSignal;
 }
@@ -28,7 +33,7 @@ export interface CommandSpec<P extends ArgTable, O extends ArgTable> {
   readonly describe: string;
   /** Command lines for the help. */
   readonly examples: readonly string[];
-  /** Left out: every kind but dot. */
+  /** Left out: text, json and yaml. */
   readonly outputs?: readonly Output[];
   /** All optional, in order; a missing one is undefined. */
   readonly positionals: P;

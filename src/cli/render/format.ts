@@ -1,6 +1,8 @@
 /** Values, units and times in the words of the answers. */
 import { duration } from '../../scene/words.js';
 
+const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'] as const;
+
 /** A value with its unit: `12400 ms` → `12.4 s`, `12345 bytes` → `12,345 bytes (12.1 KiB)`. */
 export function quantity(value: number, unit: string): string {
   if (unit === 'ms') return duration(value);
@@ -20,6 +22,16 @@ export function clock(ts: string, today: string): string {
   const [, date, time] = /^(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d(?:\.\d{1,3})?)/.exec(ts) ?? [];
   if (date === undefined || time === undefined) return ts;
   return today.startsWith(date) ? time : `${date} ${time}`;
+}
+
+/** When something began that has lasted for `ms` at `now` (RFC 3339): `01:01:50`, and `22 Nov 23:59:02` of another day. */
+export function sinceTime(now: string, ms: number): string {
+  const began = new Date(Date.parse(now) - ms);
+  if (Number.isNaN(began.getTime())) return '?';
+  const text = began.toISOString();
+  const time = text.slice(11, 19);
+  if (text.slice(0, 10) === now.slice(0, 10)) return time;
+  return `${began.getUTCDate()} ${MONTHS[began.getUTCMonth()] ?? ''} ${time}`;
 }
 
 /** `0.94` → `94 % sure`. */

@@ -1,40 +1,43 @@
-/** `xctl graph`: every node with what goes out of it; `-o dot` for Graphviz. */
-import type { GraphEdge, GraphNode, GraphView } from '../../api/contract.js';
+/** `xctl graph`: every node with what goes out of it. The other forms are in graph-*.ts. */
+import type { GraphNode } from '../../api/contract.js';
 import type { Style } from '../terminal.js';
 import { age } from './format.js';
+import type { PickedEdge, PickedGraph } from './graph-pick.js';
 import { paint } from './paint.js';
 
-export function renderGraph(view: GraphView, style: Style): string {
-  const out = new Map<string, GraphEdge[]>();
-  for (const edge of view.edges) {
-    const edges = out.get(edge.from);
-    if (edges === undefined) out.set(edge.from, [edge]);
-    else edges.push(edge);
-  }
+export function renderGraph(view: PickedGraph, style: Style): string {
+  if (view.nodes.length === 0 && view.causes !== undefined)
+    return `Nothing is wrong on ${view.node}, as far as the probes can see.\n`;
+  const out = outEdges(view);
+  const causes = new Set(view.causes);
+  const mark = paint(style, 'red', style.unicode ? '  ◀ CAUSE' : '  <- CAUSE');
   const lines = view.nodes.flatMap((node) => [
-    `${paint(style, 'bold', node.id)}${attrsText(node)}`,
+    `${paint(style, 'bold', node.id)}${attrsText(node)}${causes.has(node.id) ? mark : ''}`,
     ...(out.get(node.id) ?? []).map((edge) => `  ${edge.kind} ${edge.to}${sinceText(edge, view.ts)}`),
   ]);
-  return `${[...lines, `nodes: ${view.nodes.length}, edges: ${view.edges.length}, on ${view.node}`].join('\n')}\n`;
+  const more = view.leftOut === undefined ? '' : ` (${view.leftOut} nodes further away left out)`;
+  return `${[...lines, `nodes: ${view.nodes.length}, edges: ${view.edges.length}, on ${view.node}${more}`].join('\n')}\n`;
 }
 
-export function renderDot(view: GraphView): string {
-  const nodes = view.nodes.map((node) => `  ${quote(node.id)} [label=${quote(labelOf(node))}];`);
-  const edges = view.edges.map(
-    (edge) => `  ${quote(edge.from)} -> ${quote(edge.to)} [label=${quote(edge.kind)}${LINE[edge.kind]}];`,
-  );
-  return `${['digraph xctl {', '  rankdir=LR;', '  node [shape=box];', ...nodes, ...edges, '}'].join('\n')}\n`;
+export function outEdges({ edges }: PickedGraph): ReadonlyMap<string, readonly PickedEdge[]> {
+  const out = new Map<string, PickedEdge[]>();
+  for (const edge of edges) {
+    const known = out.get(edge.from);
+    if (known === undefined) out.set(edge.from, [edge]);
+    else known.push(edge);
+  }
+  return out;
 }
 
-const LINE: Readonly<Record<GraphEdge['kind'], string>> = {
-  Consumes: ', style=dotted',
-  WaitsOn: '',
-  BlockedBy: ', style=bold',
-};
+/** A node's id, with the program's name where it has one. */
+export function labelOf({ id, attrs }: GraphNode): string {
+  return typeof attrs.comm === 'string' && attrs.comm !== '' ? `${id} ${attrs.comm}` : id;
+}
 
-function labelOf(node: GraphNode): string {
-  const comm = node.attrs.comm;
-  return typeof comm === 'string' && comm !== '' ? `${node.id} ${comm}` : node.id;
+/** `for 12.4 s`, with a blank in front; empty where the times make no sense. */
+export function sinceText(edge: PickedEdge, now: string): string {
+  const since = age(edge.since, now);
+  return since === undefined ? '' : ` for ${since}`;
 }
 
 function attrsText(node: GraphNode): string {
@@ -42,13 +45,4 @@ function attrsText(node: GraphNode): string {
     .filter(([, value]) => value !== null && value !== '')
     .map(([key, value]) => ` ${key}=${value}`)
     .join('');
-}
-
-function sinceText(edge: GraphEdge, now: string): string {
-  const since = age(edge.since, now);
-  return since === undefined ? '' : ` for ${since}`;
-}
-
-function quote(text: string): string {
-  return `"${text.replaceAll('\\', '\\\\').replaceAll('"', '\\"')}"`;
 }

@@ -4,15 +4,19 @@ import { assertNever } from '../../util/errors.js';
 import type { Style } from '../terminal.js';
 import { sureness } from './format.js';
 import { type Paint, paint } from './paint.js';
+import { hang, widthOf } from './width.js';
 
-/** `✗ CAUSE FOUND  NetworkStall/PeerUnreachable, 94 % sure`. */
-export function verdictLine(finding: Finding, style: Style): string {
+/** `✗ CAUSE FOUND  NetworkStall/PeerUnreachable, 94 % sure`; on two lines where one has no room for it. */
+export function verdictLines(finding: Finding, style: Style): readonly string[] {
   const { mark, words, color } = headOf(finding.verdict, style);
   const scene = sceneOf(finding);
   const sure = finding.verdict === 'unknown' ? '' : sureness(finding.confidence);
   const rest = [scene, sure].filter((part) => part !== '').join(', ');
   const head = paint(style, color, paint(style, 'bold', `${mark} ${words}`));
-  return rest === '' ? head : `${head}  ${rest}`;
+  if (rest === '') return [head];
+  return widthOf(`${mark} ${words}  ${rest}`) <= style.width
+    ? [`${head}  ${rest}`]
+    : [head, ...hang('  ', '  ', rest, style.width)];
 }
 
 export function sceneOf({ scene, subScene }: Finding): string {

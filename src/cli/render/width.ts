@@ -29,7 +29,7 @@ export function cut(text: string, width: number, mark: string): string {
 }
 
 /** Where a line may break: not between a number and its unit. */
-const BREAK = / (?!(?:ms|s|min|h|[KMGT]iB)\b|%)/;
+const BREAK = / (?!(?<=\d )(?:(?:ms|s|min|h|[KMGT]iB)\b|%))/;
 
 /** Lines of at most `width` columns; a word longer than that stands alone and is not broken: ids get copied. */
 export function wrap(text: string, width: number): readonly string[] {

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import { Backend } from '../../../src/agent/backend.js';
 import { StateGraph } from '../../../src/graph/state-graph.js';
+import { noRules } from '../../../src/rules/load.js';
 import { BootClock } from '../../../src/kernel/clock.js';
 import type { WhyAnswer } from '../../../src/scene/answer.js';
 import { type Agent, type CliResult, startAgent, WITHOUT_TAP } from '../../lib/agent.js';
@@ -95,6 +96,8 @@ function backendOver(graph: StateGraph, look: () => void): Backend {
     look: async () => look(),
     healthy: () => true,
     checks: () => [],
+    traceVerbs: () => Promise.reject(new Error('not asked')),
+    diagnose: () => ({ hits: [], rules: noRules(null).state }),
     subscribe: () => () => undefined,
     answered: () => undefined,
   });

@@ -94,7 +94,7 @@ function ioErrorOf(...roots: readonly string[]): (answer: WhyAnswer) => boolean 
   return (answer) => answer.scene === 'StorageIoError' && roots.includes(answer.rootCause?.node ?? '');
 }
 
-async function mountXfs(scope: Scope, disk: Disk): Promise<string> {
+export async function mountXfs(scope: Scope, disk: Disk): Promise<string> {
   const at = mkdtempSync(join(tmpdir(), OWN_PREFIX));
   scope.teardown(() => rmSync(at, { recursive: true, force: true }));
   // The variables make mkfs.xfs take less than 300 MiB.

@@ -13,12 +13,22 @@ import { type Printed, printed, says } from '../../xid/driver.js';
 import { brief } from './ask.js';
 import { type FakeKmsg, fakeKmsg } from './fake-kmsg.js';
 
-/** More have no PCI address left by the double's numbers. */
 const GPUS = 12;
+/** As the double numbers them. */
+const GPUS_OF_A_DOMAIN = 14;
+/** Whoever asks about faults of GPUs alone. */
+const OF_GPUS = ['--probes', 'process,waits,kmsg,gpu'];
 const GIB = 2 ** 30;
 const XID_EVENT = 8;
 const GPU_IS_LOST = 15;
 const RESET_REQUIRED = 16;
+
+export interface GpuWorldOptions {
+  /** 12 unless said; the double has 32. */
+  readonly gpus?: number;
+  /** Further arguments of the agent; the probes of GPUs and processes unless said. */
+  readonly args?: readonly string[];
+}
 
 /** An agent whose GPUs and kernel log are made up, one GPU for each fault. */
 export class GpuWorld {
@@ -35,13 +45,13 @@ export class GpuWorld {
     this.#scenario = scenario;
   }
 
-  static async open(scope: Scope): Promise<GpuWorld> {
+  static async open(scope: Scope, { gpus = GPUS, args = OF_GPUS }: GpuWorldOptions = {}): Promise<GpuWorld> {
     const scenario = new Scenario(scope);
-    scenario.set({ gpus: GPUS });
+    scenario.set({ gpus });
     const kmsg = fakeKmsg(scope);
     const agent = await startAgent(scope, {
       wrap: kmsg.wrap,
-      args: ['--probes', 'process,waits,kmsg,gpu', '--nvml', await nvmlDouble()],
+      args: [...args, '--nvml', await nvmlDouble()],
       env: { XCTL_NVML_SCENARIO: scenario.path },
     });
     return new GpuWorld(agent, kmsg, scenario);
@@ -81,9 +91,15 @@ export class GpuWorld {
 
   /** The driver writes its line. */
   line(gpu: number, line: Omit<Printed, 'pci'>): void {
-    const pci = `PCI:0000:${(0x1b + 0x10 * gpu).toString(16).padStart(2, '0')}:00`;
+    const domain = Math.trunc(gpu / GPUS_OF_A_DOMAIN);
+    const bus = 0x1b + 0x10 * (gpu % GPUS_OF_A_DOMAIN);
+    const pci = `PCI:${hex(domain, 4)}:${hex(bus, 2)}:00`;
     this.#kmsg.line(printed({ pci, message: says(line.code), ...line }));
   }
+}
+
+function hex(value: number, digits: number): string {
+  return value.toString(16).padStart(digits, '0');
 }
 
 export interface GpuFault {

@@ -308,7 +308,7 @@ export const IDLE_CASES: readonly IdleCase[] = [
         inject: async () => disk.throttle(100_000),
         expect: () => ({
           scene: 'StorageSlow',
-          subScene: null,
+          subScene: 'Device',
           path: [`pipe:${truth.text('pipe')}`, worker, block, `error:latency/${block}`],
           thread: trainer.pid,
         }),
@@ -331,7 +331,7 @@ export const IDLE_CASES: readonly IdleCase[] = [
         inject: disk.stall,
         expect: () => ({
           scene: 'StorageSlow',
-          subScene: null,
+          subScene: 'Device',
           path: [block, `error:latency/${block}`],
           thread: reader.pid,
         }),

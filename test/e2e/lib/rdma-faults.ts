@@ -82,7 +82,8 @@ export const RDMA_FAULTS: readonly RdmaFault[] = [
     name: 'port down',
     askedS: 3,
     prepare: async (scope, world) => {
-      const pair = await running(scope, world, { do: 'ping', ...FOR_EVER });
+      // One side sends: where both do, Soft-RoCE itself at times does not get on after the fall, for good.
+      const pair = await running(scope, world, { do: 'write', pace_ms: 5, ...FOR_EVER });
       scope.teardown(() => world.up('b'));
       return {
         pid: pair.sender.pid,

@@ -32,9 +32,11 @@ static nvmlReturn_t pci(const char *name, nvmlDevice_t device, nvmlPciInfo_t *ou
 
 	if (code) return leave(code);
 	memset(&p, 0, sizeof(p));
-	p.bus = 0x1b + 0x10 * g->serial;
+	/* More have no room on the buses of one domain. */
+	p.domain = g->serial / 14;
+	p.bus = 0x1b + 0x10 * (g->serial % 14);
 	p.pciDeviceId = 0x233010de;
-	snprintf(p.busIdLegacy, sizeof(p.busIdLegacy), "%04X:%02X:%02X.0", p.domain, p.bus, p.device);
+	snprintf(p.busIdLegacy, sizeof(p.busIdLegacy), "%04X:%02X:%02X.0", p.domain & 0xffff, p.bus & 0xff, p.device & 0xff);
 	snprintf(p.busId, sizeof(p.busId), "%08X:%02X:%02X.0", p.domain, p.bus, p.device);
 	memcpy(out, &p, size);
 	return leave(NVML_SUCCESS);

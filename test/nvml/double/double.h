@@ -16,7 +16,7 @@
 
 #include "abi.h"
 
-#define MAX_GPUS 16
+#define MAX_GPUS 32
 #define MAX_PROCS 256
 #define MAX_MIG 8
 #define MAX_EVENTS 256
