@@ -10,7 +10,7 @@ SETUP ?= yes
 
 .DEFAULT_GOAL := build
 .DELETE_ON_ERROR:
-.PHONY: setup build types bpf bundle demo lint test bench lab pack clean
+.PHONY: setup build types bpf bundle demo lint test fuzz bench lab pack clean
 
 # Debian packages and node_modules; quick when nothing is missing.
 setup:
@@ -43,6 +43,11 @@ lint: | setup
 # TESTS="test/a.test.ts …": only those files. JOBS=N: files at a time.
 test: build
 	@node scripts/test.mjs $(TESTS)
+
+# The properties with other cases than `make test` draws, and FUZZ times as many. A failure prints the seed and the case.
+FUZZ ?= 20
+fuzz: build
+	@FUZZ=$(FUZZ) node scripts/test.mjs --timeout=1800 $(or $(TESTS),$(shell grep -rl 'lib/property.js' test --include='*.test.ts'))
 
 # BENCH="cost load": only those.
 bench: build

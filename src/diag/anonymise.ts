@@ -351,8 +351,9 @@ export class Anonymiser {
       parts.length <= 6 &&
       // One stroke between two words; more of them, or one behind something else, is a path.
       /^[^/]*(?:[A-Za-z]\/[^/]*)?$/.test(core) &&
-      // `ip=10.0.0.2` is made of such parts as well, and so is `process-1/disk-2`.
-      !/\d[.:]\d/.test(core) &&
+      // `ip=10.0.0.2`, `pid=0::be:0` and `pid=77` are made of such parts as well, and so is `process-1/disk-2`.
+      !/\d[.:]|[.:]\d|::/.test(core) &&
+      !(parts.some((part) => PID_WORDS.has(part.toLowerCase())) && /\d/.test(core)) &&
       tokensIn(core).length === 0 &&
       parts.some((part) => isPlainWord(part)) &&
       parts.every((part) => isPlainWord(part) || (/^\d{1,3}$/.test(part) && !this.#pids.has(part)))

@@ -1,6 +1,6 @@
-import fc from 'fast-check';
 import t from 'tap';
 import { splitCommand } from '../../src/agent/split-command.js';
+import { fc } from '../lib/property.js';
 
 t.test('words and quotes', async (t) => {
   const cases: readonly [string, readonly string[]][] = [

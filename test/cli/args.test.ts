@@ -1,10 +1,10 @@
 /** Bad usage: one line that says what to type instead, and exit code 2. */
-import fc from 'fast-check';
 import t from 'tap';
 import { COMMANDS } from '../../src/cli/commands/index.js';
 import { complete } from '../../src/cli/core/complete.js';
 import { editDistance, nearest } from '../../src/cli/core/suggest.js';
 import { RAW, runCli } from './helpers.js';
+import { fc, runs } from '../lib/property.js';
 
 const PID = 'xctl why: PID must be a number, e.g. xctl why 4242';
 const PID_RANGE = 'xctl why: PID must be a number from 1 to 4194304, e.g. xctl why 4242';
@@ -101,7 +101,7 @@ t.test('whatever is typed: no crash, no stack, no control character', async () =
       const { code, stderr } = await runCli(['why', 'x', ...words]);
       return (code === 2 || code === 0) && !/^ {4}at /m.test(stderr) && !RAW.test(stderr);
     }),
-    { numRuns: 60 },
+    { numRuns: runs(60) },
   );
 });
 

@@ -1,5 +1,4 @@
 /** The forms of the graph: what is picked, how it is laid out, and that no name gets out of its quotes. */
-import fc from 'fast-check';
 import t from 'tap';
 import type { GraphView } from '../../src/api/contract.js';
 import { clean } from '../../src/cli/render/clean.js';
@@ -10,6 +9,7 @@ import { renderMermaid } from '../../src/cli/render/graph-mermaid.js';
 import { pickProcess, pickTrouble } from '../../src/cli/render/graph-pick.js';
 import { FINDINGS, HEAD, TANGLE, WHY } from './answers.js';
 import { RAW, runCli, serve } from './helpers.js';
+import { fc } from '../lib/property.js';
 
 const NAMES = [
   '</title><script>alert(1)</script>',

@@ -1,7 +1,6 @@
 /** What people see. The texts are in golden/; UPDATE_GOLDEN=1 writes them anew, for somebody to read. */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import fc from 'fast-check';
 import t from 'tap';
 import { clean } from '../../src/cli/render/clean.js';
 import { toJson, toJsonLine, toYaml } from '../../src/cli/render/data.js';
@@ -23,6 +22,7 @@ import type { WhyAnswer } from '../../src/scene/answer.js';
 import { ROOT } from '../lib/root.js';
 import * as answers from './answers.js';
 import { RAW } from './helpers.js';
+import { fc } from '../lib/property.js';
 
 const WIDE: Style = { width: 80, tableWidth: Number.POSITIVE_INFINITY, color: false, unicode: true };
 const NARROW: Style = { width: 50, tableWidth: 60, color: false, unicode: false };

@@ -1,5 +1,4 @@
 /** `xctl top`: what it shows on screens of any size, what keys do, and what becomes of the terminal. */
-import fc from 'fast-check';
 import t from 'tap';
 import type { ProcessRow } from '../../src/api/contract.js';
 import type { Key, Screen, ScreenOutput, Size } from '../../src/cli/screen.js';
@@ -11,6 +10,7 @@ import { watch } from '../../src/cli/watch.js';
 import { until } from '../lib/until.js';
 import { FINDINGS, HEAD, PS, ROW, WHY } from './answers.js';
 import { RAW, runCli, serve } from './helpers.js';
+import { fc } from '../lib/property.js';
 
 const STYLE: Style = { width: 80, tableWidth: 80, color: false, unicode: true };
 const ESC = '\u001b';

@@ -1,11 +1,11 @@
 /** What leaves the node: nothing that names anybody, whatever the names are; and all of it can be put back. */
-import fc from 'fast-check';
 import t from 'tap';
 import { Anonymiser } from '../../src/diag/anonymise.js';
 import { looksLikeToken } from '../../src/diag/tokens.js';
 import { isPlainWord } from '../../src/diag/words.js';
 import type { WhyAnswer } from '../../src/scene/answer.js';
 import { DEADLOCK, EXITED, HEALTHY, SYMPTOM, UNKNOWN, WHY } from '../cli/answers.js';
+import { fc, runs } from '../lib/property.js';
 
 function sent(answer: WhyAnswer): string {
   return JSON.stringify(new Anonymiser(answer).answer(answer));
@@ -112,6 +112,8 @@ t.test('numbers: sizes and counts go, somebody does not', (t) => {
     t.equal(names.text(text), text);
   }
   t.equal(names.text('pid 77 killed 31337'), 'pid number-1 killed number-2');
+  for (const text of ['pid=77', 'pid=0::be:0', 'ip=10.9.9.9', 'addr:be::a', 'peer=a.b.1'])
+    t.match(names.text(text), /^name-\d$/, `${text} is no compound of plain words`);
   t.match(
     names.text('thread 9 (worker)'),
     /^thread number-3 \(name-\d\)$/,
@@ -158,7 +160,7 @@ t.test('property: no secret that stands for itself in any text leaves', (t) => {
       const text = sent(answer);
       return !text.toLowerCase().includes(secret.toLowerCase());
     }),
-    { numRuns: 300 },
+    { numRuns: runs(300) },
   );
   t.end();
 });
@@ -203,7 +205,7 @@ t.test('property: no address, path or number of somebody leaves, whatever it is 
         return !away.toLowerCase().includes(secret.toLowerCase()) && names.restore(away).includes('is slow');
       },
     ),
-    { numRuns: 1_000 },
+    { numRuns: runs(1_000) },
   );
   t.end();
 });
@@ -233,7 +235,7 @@ t.test('property: any text at all comes back, but for blanks', (t) => {
         return away.split(/[^A-Za-z0-9-]+/).every((word) => !looksLikeToken(word) || names.tokens.has(word));
       },
     ),
-    { numRuns: 500 },
+    { numRuns: runs(500) },
   );
   t.end();
 });

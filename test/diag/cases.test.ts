@@ -2,7 +2,6 @@
 import { chmodSync, chownSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
-import fc from 'fast-check';
 import t from 'tap';
 import { HIT, hitsAmong, makeCase, parseCase } from '../../src/diag/case.js';
 import { addCase, findCase, readLibrary } from '../../src/diag/cases.js';
@@ -17,6 +16,7 @@ import {
 import type { WhyAnswer } from '../../src/scene/answer.js';
 import { DEADLOCK, EXITED, HEALTHY, SYMPTOM, UNKNOWN, WHY } from '../cli/answers.js';
 import { tempDir } from '../cli/helpers.js';
+import { fc } from '../lib/property.js';
 
 const WORDS = { title: undefined, cause: 'the switch had lost its uplink', steps: ['replace the cable'] };
 

@@ -1,11 +1,11 @@
 /** What a model may say, what of it is marked or left out, and what makes its whole answer worthless. */
-import fc from 'fast-check';
 import t from 'tap';
 import { Anonymiser } from '../../src/diag/anonymise.js';
 import { ClaimError, looksUnfit, readClaims } from '../../src/diag/claims.js';
 import { INSTRUCTIONS, makePrompt } from '../../src/diag/prompt.js';
 import type { ModelAnswer } from '../../src/diag/diagnosis.js';
 import { WHY } from '../cli/answers.js';
+import { fc, runs } from '../lib/property.js';
 
 const names = new Anonymiser(WHY);
 const { prompt, evidence } = makePrompt(names.answer(WHY));
@@ -211,7 +211,7 @@ t.test(
           );
         },
       ),
-      { numRuns: 1_000 },
+      { numRuns: runs(1_000) },
     );
     t.ok(answered > 20, 'some of them were answers');
     t.end();

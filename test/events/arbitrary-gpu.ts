@@ -1,5 +1,4 @@
 /** Attributes of the gpu.* events, for property tests; see arbitrary.ts. */
-import fc from 'fast-check';
 import type { EventCatalogue, EventType } from '../../src/events/event.js';
 import {
   COMPUTE_MODES,
@@ -17,6 +16,7 @@ import {
   type MigInstance,
   type NvlinkAttrs,
 } from '../../src/events/gpu.js';
+import { fc } from '../lib/property.js';
 
 type GpuType = Extract<EventType, `gpu.${string}`>;
 

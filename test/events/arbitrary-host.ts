@@ -1,5 +1,4 @@
 /** Attributes of the storage.*, error.*, topo.* and compute.* events, for property tests; see arbitrary.ts. */
-import fc from 'fast-check';
 import type { EventCatalogue, EventType, Holder } from '../../src/events/event.js';
 import type {
   BlockUseAttrs,
@@ -17,6 +16,7 @@ import type {
   MemoryLimitAttrs,
 } from '../../src/events/host.js';
 import type { NvlinkFaultAttrs, SxidAttrs, XidAttrs } from '../../src/events/xid.js';
+import { fc } from '../lib/property.js';
 
 type Attrs<Family extends string> = {
   readonly [T in Extract<EventType, Family | `${Family}.${string}`>]: fc.Arbitrary<EventCatalogue[T]>;

@@ -1,7 +1,7 @@
 /** Attributes of the nccl.* events and of wait.gpu, for property tests; see arbitrary.ts. */
-import fc from 'fast-check';
 import type { EventCatalogue, EventType } from '../../src/events/event.js';
 import type { CommAttrs, EnqueueAttrs } from '../../src/events/nccl.js';
+import { fc } from '../lib/property.js';
 
 type NcclType = Extract<EventType, `nccl.${string}`> | 'wait.gpu';
 

@@ -1,5 +1,4 @@
 /** Attributes of the rdma.* events, for property tests; see arbitrary.ts. */
-import fc from 'fast-check';
 import type { EventCatalogue, EventType } from '../../src/events/event.js';
 import {
   PORT_STATES,
@@ -16,6 +15,7 @@ import {
   type RdmaRetryAttrs,
   WC_STATUSES,
 } from '../../src/events/rdma.js';
+import { fc } from '../lib/property.js';
 
 type RdmaType = Extract<EventType, `rdma.${string}`>;
 

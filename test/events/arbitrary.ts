@@ -1,5 +1,4 @@
 /** Any event that the agent itself could make, for property tests. */
-import fc from 'fast-check';
 import { EVENT_TYPES } from '../../src/events/catalogue.js';
 import {
   type Event,
@@ -17,6 +16,7 @@ import { GPU_ATTRS } from './arbitrary-gpu.js';
 import { NCCL_ATTRS } from './arbitrary-nccl.js';
 import { RDMA_ATTRS } from './arbitrary-rdma.js';
 import { HOST_ATTRS, STORAGE_ATTRS, XID_ATTRS } from './arbitrary-host.js';
+import { fc } from '../lib/property.js';
 
 const count = fc.nat();
 const ns = fc.integer({ min: 0, max: Number.MAX_SAFE_INTEGER });

@@ -1,8 +1,8 @@
 /** ExitedStore against the obvious model: an array of everything, of which only the newest count. */
 import { isDeepStrictEqual } from 'node:util';
-import fc from 'fast-check';
 import t from 'tap';
 import { ExitedStore, type ExitedRecord } from '../../src/graph/exited.js';
+import { fc, runs } from '../lib/property.js';
 
 const KEEP_MS = 600_000;
 
@@ -81,7 +81,7 @@ t.test('it remembers what the last records say, and nothing else', async (t) => 
       }
       return true;
     }),
-    { numRuns: 300 },
+    { numRuns: runs(300) },
   );
   t.pass();
 });

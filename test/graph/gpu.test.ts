@@ -1,6 +1,5 @@
 /** GPUs in the graph: one node whatever it is called, each fault once, who uses it and since when. */
 import assert from 'node:assert/strict';
-import fc from 'fast-check';
 import t from 'tap';
 import type { GpuNode } from '../../src/graph/gpu-node.js';
 import { findGpu } from '../../src/graph/gpu.js';
@@ -8,6 +7,7 @@ import { usersOf } from '../../src/graph/gpu-users.js';
 import { Story, T0 } from '../scene/build.js';
 import { device, GIB, health, line, nvml, opened, pciOf, state, use, users } from '../scene/gpu-story.js';
 import { unsound } from './invariants.js';
+import { fc, runs } from '../lib/property.js';
 
 function gpu(s: Story, id = 'gpu:0'): GpuNode {
   const node = findGpu(s.graph, id);
@@ -249,7 +249,7 @@ t.test(
             assert.ok(process === undefined || process.pid === pid);
         }
       }),
-      { numRuns: 500 },
+      { numRuns: runs(500) },
     );
     t.pass();
   },

@@ -1,9 +1,9 @@
 /** Communicators in the graph: whatever is said of them, it stays sound, and who is behind is behind. */
-import fc from 'fast-check';
 import t from 'tap';
 import type { CommState } from '../../src/events/nccl.js';
 import { Story } from '../scene/build.js';
 import { unsound } from './invariants.js';
+import { fc, runs } from '../lib/property.js';
 
 const PIDS = [10, 20, 30];
 const STATES: readonly CommState[] = ['init', 'ready', 'failed', 'finalized', 'destroyed', 'aborted'];
@@ -93,7 +93,7 @@ t.test('any order of what can be said', async (t) => {
       }
       for (const p of PIDS) story.why(p);
     }),
-    { numRuns: 300 },
+    { numRuns: runs(300) },
   );
   t.pass();
 });

@@ -1,11 +1,11 @@
 /** Whatever happens, in whatever order: the graph is sound, bounded, and a function of its events alone. */
-import fc from 'fast-check';
 import t from 'tap';
 import { StateGraph } from '../../src/graph/state-graph.js';
 import { event } from '../events/arbitrary.js';
 import { type Deed, deeds } from '../scene/arbitrary.js';
 import { Story } from '../scene/build.js';
 import { picture, unsound } from './invariants.js';
+import { fc, runs } from '../lib/property.js';
 
 function check(story: Story): void {
   const found = unsound(story.graph);
@@ -22,7 +22,7 @@ function live(story: Story, all: readonly Deed[]): void {
 t.test('edges, counts and indices agree after every event', async (t) => {
   fc.assert(
     fc.property(deeds, (all) => live(new Story(), all)),
-    { numRuns: 200 },
+    { numRuns: runs(200) },
   );
   t.pass();
 });
@@ -37,7 +37,7 @@ t.test('… and no limit is ever exceeded, however tight', async (t) => {
   });
   fc.assert(
     fc.property(limits, deeds, (tight, all) => live(new Story(tight), all)),
-    { numRuns: 400 },
+    { numRuns: runs(400) },
   );
   t.pass();
 });
@@ -50,7 +50,7 @@ t.test('any event that a recording can hold leaves it sound', async (t) => {
       const found = unsound(graph);
       if (found.length > 0) throw new Error(found.join('\n'));
     }),
-    { numRuns: 300 },
+    { numRuns: runs(300) },
   );
   t.pass();
 });
@@ -86,7 +86,7 @@ t.test('who lives is who was last heard to live', async (t) => {
       }
       return true;
     }),
-    { numRuns: 500 },
+    { numRuns: runs(500) },
   );
   t.pass();
 });
@@ -112,7 +112,7 @@ t.test('the same events give the same graph, and no clock is read', async (t) =>
       }
       return picture(again) === picture(story.graph);
     }),
-    { numRuns: 100 },
+    { numRuns: runs(100) },
   );
   t.pass();
 });
@@ -127,7 +127,7 @@ t.test('an event is left as it was', async (t) => {
       for (const one of story.events) graph.apply(one);
       return JSON.stringify(story.events) === before;
     }),
-    { numRuns: 50 },
+    { numRuns: runs(50) },
   );
   t.pass();
 });

@@ -1,6 +1,5 @@
 /** RDMA in the graph: whose a queue pair is, whom it talks to, what a number meant before; ports that fall and are renamed. */
 import assert from 'node:assert/strict';
-import fc from 'fast-check';
 import t from 'tap';
 import { queuePairsOf } from '../../src/graph/rdma.js';
 import type { QpLife, RdmaPortNode } from '../../src/graph/rdma-node.js';
@@ -27,6 +26,7 @@ import {
   unanswered,
 } from '../scene/rdma-story.js';
 import { unsound } from './invariants.js';
+import { fc, runs } from '../lib/property.js';
 
 function life(s: Story, end: End): QpLife {
   const node = s.graph.nodes.get(idOf(end));
@@ -395,7 +395,7 @@ t.test('pairs are pairs, whatever is said in whatever order', async (t) => {
         assert.deepEqual(unsound(s.graph), []);
       }
     }),
-    { numRuns: 300 },
+    { numRuns: runs(300) },
   );
   t.pass();
 });

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
-import fc from 'fast-check';
 import t from 'tap';
 import type { AbiField } from '../../src/kernel/abi-read.js';
 import * as abi from '../../src/kernel/abi.generated.js';
 import { ROOT } from '../lib/root.js';
+import { fc, runs } from '../lib/property.js';
 
 type StructName = keyof typeof abi.abiStructs;
 const NAMES = Object.keys(abi.abiStructs) as StructName[];
@@ -99,7 +99,7 @@ t.test('every decoder reads back what was written, wherever it lies', async (t) 
         const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
         assert.deepEqual(decode(view, at), value);
       }),
-      { numRuns: 40 },
+      { numRuns: runs(40) },
     );
     t.pass(name);
   }

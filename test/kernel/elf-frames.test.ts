@@ -4,11 +4,11 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import fc from 'fast-check';
 import t, { type Test } from 'tap';
 import { ElfError, functionOffsets, type ReadAt } from '../../src/kernel/elf.js';
 import { beginsFunction, buildIdOf } from '../../src/kernel/elf-frames.js';
 import { OWN_PREFIX } from '../lib/owner.js';
+import { fc } from '../lib/property.js';
 
 const SOURCE = `
 int one(int n) { return n < 2 ? n : one(n - 1) + one(n - 2); }

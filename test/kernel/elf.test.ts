@@ -2,10 +2,10 @@
 import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { promisify } from 'node:util';
-import fc from 'fast-check';
 import t from 'tap';
 import { ElfError, functionOffsets, type ReadAt } from '../../src/kernel/elf.js';
 import { builtDouble } from '../nccl/doubles.js';
+import { fc, runs } from '../lib/property.js';
 
 const run = promisify(execFile);
 const WANTED = new Set([
@@ -88,7 +88,7 @@ t.test('bytes changed at random give offsets inside the file, or an ElfError', a
         return asked.every((sizeBytes) => sizeBytes <= 16 * 1024 * 1024);
       },
     ),
-    { numRuns: 500 },
+    { numRuns: runs(500) },
   );
   t.pass();
 });

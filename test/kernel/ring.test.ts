@@ -1,9 +1,9 @@
 /** The walk over memory made by hand: every wrap, discard and busy record that fast-check finds. */
 import assert from 'node:assert/strict';
-import fc from 'fast-check';
 import t from 'tap';
 import type { Mapping } from '../../src/ffi/libc.js';
 import { Ring } from '../../src/kernel/ring.js';
+import { fc, runs } from '../lib/property.js';
 
 const PAGE = 64;
 const SIZE = 512;
@@ -118,7 +118,7 @@ t.test('what goes in comes out, in order, and the space is given back', async (t
         assert.deepEqual(got, expected);
       },
     ),
-    { numRuns: 300 },
+    { numRuns: runs(300) },
   );
   t.pass();
 });

@@ -60,6 +60,8 @@ export interface Truth {
 export interface Prepared {
   /** Processes asked about; the first is judged, each is looked at for false alarms before the fault. */
   readonly asked: readonly number[];
+  /** Of those, whom the fault hits although nothing ails the first: of them a finding is right. */
+  readonly hit?: readonly number[];
   /** Makes the fault. When it returns, the fault is there: the clock of the delay starts. */
   readonly inject: () => Promise<void>;
   /** Asked for after `inject`: what it started is known by then. */

@@ -2,7 +2,6 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import fc from 'fast-check';
 import t from 'tap';
 import type { GraphEdge, GraphView } from '../../src/api/contract.js';
 import { API_VERSION } from '../../src/scene/answer.js';
@@ -12,6 +11,7 @@ import { Dice } from './dice.js';
 import { type LabResult, mergeResults, type Played, readResults, writeResults } from './result.js';
 import { score } from './score.js';
 import { complaints, table } from './table.js';
+import { fc } from '../lib/property.js';
 
 function played(name: string, more: Partial<Played> = {}): Played {
   return {

@@ -79,7 +79,9 @@ export async function soak(
         const roundEndMs = Math.min(endMs, performance.now() + ROUND_MS);
         while (performance.now() < roundEndMs && !scope.signal.aborted) {
           await sleep(ASK_EVERY_MS, undefined, { signal: scope.signal });
+          const known = tally.alarms.length;
           await look(client, guests, tally);
+          for (const alarm of tally.alarms.slice(known)) console.error(JSON.stringify(alarm));
         }
       } finally {
         await own.close();
@@ -137,8 +139,8 @@ async function settle(
     const { causes, verdicts = ['healthy'] } = prepared.truth();
     // Of some decoys the one asked about has a cause after all, and others end in something that is no alarm.
     if (causes.length > 0 || verdicts.includes('cause-found')) continue;
-    const accounts = new Map(prepared.asked.map((pid) => [pid, new CpuAccount(pid)]));
-    guests.push({ name: player.name, pids: prepared.asked, accounts });
+    const pids = prepared.asked.filter((pid) => prepared.hit?.includes(pid) !== true);
+    guests.push({ name: player.name, pids, accounts: new Map(pids.map((pid) => [pid, new CpuAccount(pid)])) });
   }
   return guests;
 }

@@ -1,10 +1,10 @@
 /** What a device is, out of a made-up /sys; /proc/diskstats by example and by property. */
 import { mkdirSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
-import fc from 'fast-check';
 import t, { type Test } from 'tap';
 import { BlockDevices } from '../../src/probes/block-devices.js';
 import { MAX_DEVICES, parseDiskStats } from '../../src/probes/diskstats.js';
+import { fc } from '../lib/property.js';
 
 const MOUNTS = [
   '22 1 254:0 / / rw - ext4 /dev/vda rw',

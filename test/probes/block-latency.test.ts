@@ -1,5 +1,4 @@
 /** Percentiles and baselines out of histograms: by example and by property. */
-import fc from 'fast-check';
 import t from 'tap';
 import {
   Baseline,
@@ -10,6 +9,7 @@ import {
   slotOf,
   slotStartMs,
 } from '../../src/probes/block-latency.js';
+import { fc } from '../lib/property.js';
 
 function of(...latenciesMs: readonly number[]): Counts {
   const counts = noCounts();

@@ -1,6 +1,6 @@
-import fc from 'fast-check';
 import t from 'tap';
 import { placementOf } from '../../src/probes/cgroup.js';
+import { fc } from '../lib/property.js';
 
 const ID = '4f'.repeat(32);
 const UID = '0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9';

@@ -1,10 +1,10 @@
 import { isIPv6 } from 'node:net';
-import fc from 'fast-check';
 import t from 'tap';
 import { XctlFlowLayout as F, XctlOwnerHow, XctlTcpLayout as T } from '../../src/kernel/abi.generated.js';
 import { formatAddress } from '../../src/probes/address.js';
 import { tcpAttrs } from '../../src/probes/flow-attrs.js';
 import { FlowTable } from '../../src/probes/flow-table.js';
+import { fc } from '../lib/property.js';
 
 interface Tuple {
   readonly cookie?: number;

@@ -1,9 +1,9 @@
 /** Probe `gpu` over the double of NVML: what a GPU is and every figure of it, and whatever takes one away. */
-import fc from 'fast-check';
 import t from 'tap';
 import { COMPUTE_MODES, GPU_VIRTUALIZATIONS, type GpuUseAttrs } from '../../src/events/gpu.js';
 import { computeMode, pciName, throttleReasons, virtualization } from '../../src/probes/gpu-figures.js';
 import { gpuRig } from '../nvml/rig.js';
+import { fc } from '../lib/property.js';
 
 const GIB = 2 ** 30;
 const GPU3 = 'gpu:3';

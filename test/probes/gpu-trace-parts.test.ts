@@ -1,9 +1,9 @@
 /** Parts of probe `gpu-trace` that need no kernel: memory maps and the budget. */
-import fc from 'fast-check';
 import t from 'tap';
 import { COST_NS, STEP_NS, TraceBudget } from '../../src/probes/gpu-trace-budget.js';
 import { mappedLibraries } from '../../src/probes/gpu-trace-maps.js';
 import { entryPoint } from '../../src/probes/uprobe-entry.js';
+import { fc } from '../lib/property.js';
 
 const NCCL = '7f10a000-7f10b000 r-xp 00001000 fd:01 4711                       /opt/conda/lib/libnccl.so.2';
 

@@ -1,10 +1,10 @@
 /** The parts of probe `host` that need no kernel: pressure files, paths of groups, windows over counters. */
-import fc from 'fast-check';
 import t from 'tap';
 import { pathIn, groupPath, versionsOf } from '../../src/probes/host-cgroups.js';
 import type { CpuGroup, LimitedGroup, MemoryGroup } from '../../src/probes/host-records.js';
 import { LimitWindows } from '../../src/probes/host-windows.js';
 import { stallOf } from '../../src/probes/pressure.js';
+import { fc } from '../lib/property.js';
 
 t.test('pressure files, of every kernel', async (t) => {
   const text =

@@ -1,7 +1,7 @@
-import fc from 'fast-check';
 import t from 'tap';
 import { jobOf, jobVariables, launcherOf } from '../../src/probes/job.js';
 import { deviceKind } from '../../src/probes/proc.js';
+import { fc } from '../lib/property.js';
 
 t.test('launchers', async (t) => {
   const cases: readonly [string, readonly string[], string | undefined][] = [

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
-import fc from 'fast-check';
 import t from 'tap';
 import { BootClock } from '../../src/kernel/clock.js';
 import { KmsgClock } from '../../src/probes/kmsg-clock.js';
 import { KmsgLimit } from '../../src/probes/kmsg-limit.js';
+import { fc } from '../lib/property.js';
 
 t.test('five at once, then one every twelve seconds, with the count of the others', async (t) => {
   const told: [number, number][] = [];

@@ -2,7 +2,6 @@ import { execFile } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, readlinkSync, symlinkSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { promisify } from 'node:util';
-import fc from 'fast-check';
 import t from 'tap';
 import { Devices } from '../../src/probes/devices.js';
 import { hostOf, serverOf } from '../../src/probes/filesystem-kinds.js';
@@ -11,6 +10,7 @@ import { Mounts } from '../../src/probes/mounts.js';
 import { start } from '../lib/proc.js';
 import { until } from '../lib/until.js';
 import { mounted } from './lib/mount.js';
+import { fc } from '../lib/property.js';
 
 const run = promisify(execFile);
 const NFS =

@@ -1,7 +1,6 @@
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { statfs } from 'node:fs/promises';
 import { join } from 'node:path';
-import fc from 'fast-check';
 import t from 'tap';
 import type { EventOf } from '../../src/events/event.js';
 import { Devices } from '../../src/probes/devices.js';
@@ -16,6 +15,7 @@ import { type Proc, start } from '../lib/proc.js';
 import type { Scope } from '../lib/scope.js';
 import { until } from '../lib/until.js';
 import { type Rig, startProbe } from './lib/rig.js';
+import { fc } from '../lib/property.js';
 
 const PYTHON = '/usr/bin/python3';
 

@@ -1,7 +1,6 @@
 /** What RDMA counters mean and how much they grew: drivers' own names, wraps, resets, windows. */
 import { readlinkSync, writeFileSync } from 'node:fs';
 import { basename } from 'node:path';
-import fc from 'fast-check';
 import t, { type Test } from 'tap';
 import { RDMA_COUNTERS } from '../../src/events/rdma.js';
 import { CONGESTION, HW_TABLES, meaningOf, TROUBLE } from '../../src/probes/rdma-counter-names.js';
@@ -10,6 +9,7 @@ import { type Growth, PortCounters } from '../../src/probes/rdma-counters.js';
 import { parseCount, parsePhysState, parseRateGbps, parseState, Sysfs } from '../../src/probes/rdma-sysfs.js';
 import { until } from '../lib/until.js';
 import { type Counters, FakeSysfs } from './lib/rdma-sysfs.js';
+import { fc } from '../lib/property.js';
 
 /** `ls hw_counters` of a ConnectX-6 with 6.1, of Soft-RoCE, an E810, an EFA, a Kunpeng and a BCM575xx of 6.6 and of 6.18. */
 const DRIVERS: Readonly<Record<string, string>> = {

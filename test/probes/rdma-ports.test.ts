@@ -2,7 +2,6 @@
 import { execFile } from 'node:child_process';
 import { existsSync, readdirSync, readlinkSync } from 'node:fs';
 import { promisify } from 'node:util';
-import fc from 'fast-check';
 import t, { type Test } from 'tap';
 import { Flaps, type FlapWitness } from '../../src/probes/rdma-flaps.js';
 import type { DeviceChange } from '../../src/probes/rdma-devices.js';
@@ -12,6 +11,7 @@ import { createRdmaWorld, rdmaMissing } from '../lib/rdma.js';
 import { until } from '../lib/until.js';
 import { type Family, lint, parseExposition, sampleValue } from '../metrics/exposition.js';
 import { FakeSysfs, type PortsRig, portsRig } from './lib/rdma-sysfs.js';
+import { fc } from '../lib/property.js';
 
 const run = promisify(execFile);
 const PCI = '0000:3b:00.0';

@@ -2,7 +2,6 @@
 import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import fc from 'fast-check';
 import t from 'tap';
 import type { Event, EventOf } from '../../src/events/event.js';
 import {
@@ -25,6 +24,7 @@ import { RdmaObjects } from '../../src/probes/rdma-objects.js';
 import { RdmaQps } from '../../src/probes/rdma-qps.js';
 import { idOf, qpChangeOf, type QpChange, type RdmaId } from '../../src/probes/rdma-records.js';
 import { createLog } from '../../src/util/log.js';
+import { fc } from '../lib/property.js';
 
 type QpEvent = EventOf<'rdma.qp'>;
 

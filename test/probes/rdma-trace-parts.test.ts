@@ -1,10 +1,10 @@
 /** Parts of probe `rdma-trace` that need no kernel: memory maps, places, the oldest work request, the budget. */
-import fc from 'fast-check';
 import t from 'tap';
 import { POST_NS, STEP_NS, VerbsBudget } from '../../src/probes/rdma-trace-budget.js';
 import { OldestPost } from '../../src/probes/rdma-trace-oldest.js';
 import { mappedProviders } from '../../src/probes/rdma-trace-places.js';
 import { codeAround } from '../../src/probes/uprobe-maps.js';
+import { fc } from '../lib/property.js';
 
 const LIBRARIES = '/usr/lib/x86_64-linux-gnu';
 

@@ -1,7 +1,7 @@
 /** Ranks in split communicators, from what was said in the split: never wrong, whatever was heard and when. */
-import fc from 'fast-check';
 import t from 'tap';
 import { type Place, placeKey, type SplitCall, SplitRanks } from '../../src/probes/gpu-trace-splits.js';
+import { fc, runs } from '../lib/property.js';
 
 const WORLD = 'aa';
 
@@ -119,7 +119,7 @@ t.test('one was not heard, or twice, or says what cannot be: nothing is told', a
       for (const call of told) ranks.note(call);
       for (const call of told) if (placeOf(ranks, call) !== undefined) throw new Error(`told: ${flaw}`);
     }),
-    { numRuns: 1_000 },
+    { numRuns: runs(1_000) },
   );
   t.pass();
 });
@@ -162,7 +162,7 @@ t.test('splits of splits, heard in any order, the parent’s last too', async (t
         for (const [place, value] of expected) t.same(ranks.placeOf(place), value);
       },
     ),
-    { numRuns: 200 },
+    { numRuns: runs(200) },
   );
 });
 

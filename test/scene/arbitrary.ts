@@ -2,10 +2,10 @@
  * Random lives of a small node: few pids, pipes, flows and locks, so that events meet. Names and times
  * are plausible, the order is not: exits before forks, waits of the dead, reused pids, time jumps.
  */
-import fc from 'fast-check';
 import { closedWindow, flow, idOf, reversed, type Story, stuck } from './build.js';
 import { device, GIB, health, line, nvml, opened, state, use, users } from './gpu-story.js';
 import * as rdma from './rdma-story.js';
+import { fc } from '../lib/property.js';
 
 /** One thing that happens, told to a story. */
 export type Deed = (story: Story) => void;

@@ -1,9 +1,9 @@
 /** An idle GPU is a symptom: whoever keeps it idle is named, and nobody where it is idle by design. */
-import fc from 'fast-check';
 import t from 'tap';
 import type { GpuProcess, GpuUseAttrs } from '../../src/events/gpu.js';
 import { flow, Story } from './build.js';
 import { flaws } from './well-formed.js';
+import { fc } from '../lib/property.js';
 
 const GPU = 'gpu:0';
 const TRAINER = 10;

@@ -1,11 +1,11 @@
 /** What the kernel log adds: to the right process and the right wait, and to no other. */
-import fc from 'fast-check';
 import t from 'tap';
 import type { EventOf } from '../../src/events/event.js';
 import type { WhyAnswer } from '../../src/scene/answer.js';
 import { flow, Story, stuck } from './build.js';
 import { table } from './table.js';
 import { flaws } from './well-formed.js';
+import { fc } from '../lib/property.js';
 
 const REQUEST = { sector: 8, sizeBytes: 4_096, ageMs: 9_000, submitter: {} } as const;
 

@@ -1,5 +1,4 @@
 /** Whatever happens, in whatever order: every answer ends, is well-formed, and can be replayed. */
-import fc from 'fast-check';
 import t from 'tap';
 import { findings, findingsOfAll } from '../../src/scene/findings.js';
 import { why } from '../../src/scene/why.js';
@@ -11,6 +10,7 @@ import { flow, idOf, OPTIONS, Story } from './build.js';
 import { device, health, use, users } from './gpu-story.js';
 import { recorded } from './table.js';
 import { flaws } from './well-formed.js';
+import { fc, runs } from '../lib/property.js';
 
 function lived(all: readonly Deed[]): Story {
   const story = new Story();
@@ -33,7 +33,7 @@ t.test('every answer is well-formed', async (t) => {
       );
       if (found.length > 0) throw new Error(found.join('\n'));
     }),
-    { numRuns: 400 },
+    { numRuns: runs(400) },
   );
   t.pass();
 });
@@ -50,7 +50,7 @@ t.test('a recording gives the same answers', async (t) => {
       const [a, b] = [story.findings(), findings(replayed, OPTIONS)].map((list) => JSON.stringify(list));
       if (a !== b) throw new Error(`findings\n${a}\n${b}`);
     }),
-    { numRuns: 150 },
+    { numRuns: runs(150) },
   );
   t.pass();
 });
@@ -63,7 +63,7 @@ t.test('asking changes nothing', async (t) => {
       story.findings();
       return PIDS.every((pid, i) => JSON.stringify(story.why(pid)) === before[i]);
     }),
-    { numRuns: 100 },
+    { numRuns: runs(100) },
   );
   t.pass();
 });
@@ -78,7 +78,7 @@ t.test('a finding is what whoever asks about its process is told', async (t) => 
         return JSON.stringify(rest) === JSON.stringify(asked) && finding.summary.startsWith(summary);
       });
     }),
-    { numRuns: 200 },
+    { numRuns: runs(200) },
   );
   t.pass();
 });
@@ -89,7 +89,7 @@ t.test('who is not walked for has nothing to tell', async (t) => {
       const { graph } = lived(all);
       return JSON.stringify(findings(graph, OPTIONS)) === JSON.stringify(findingsOfAll(graph, OPTIONS));
     }),
-    { numRuns: 1_000 },
+    { numRuns: runs(1_000) },
   );
   t.pass();
 });
@@ -125,7 +125,7 @@ t.test('nor has one of many ranks', async (t) => {
       const { graph } = story;
       return JSON.stringify(findings(graph, OPTIONS)) === JSON.stringify(findingsOfAll(graph, OPTIONS));
     }),
-    { numRuns: 500, examples: [[[], [1, 2], [2]]] },
+    { numRuns: runs(500), examples: [[[], [1, 2], [2]]] },
   );
   t.pass();
 });
@@ -142,7 +142,7 @@ t.test('any event that a recording can hold is taken, and any pid answered for',
       if (JSON.stringify(some) !== JSON.stringify(every))
         throw new Error('findings that nobody was walked for');
     }),
-    { numRuns: 300 },
+    { numRuns: runs(300) },
   );
   t.pass();
 });

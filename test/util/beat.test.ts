@@ -1,8 +1,8 @@
 /** Beats of different periods meet, and none is ever skipped or given twice. */
-import fc from 'fast-check';
 import t from 'tap';
 import { every, untilBeatMs } from '../../src/util/beat.js';
 import { until } from '../lib/until.js';
+import { fc } from '../lib/property.js';
 
 const now = fc.double({ min: 0, max: 1e9, noNaN: true });
 

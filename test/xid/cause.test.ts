@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
-import fc from 'fast-check';
 import t from 'tap';
 import { xid, XID_CODES } from '../../src/xid/catalogue.js';
 import { blame, causeOf, type SeenXid } from '../../src/xid/cause.js';
+import { fc, runs } from '../lib/property.js';
 
 const seen = (code: number, ts: number, more: Partial<SeenXid> = {}): SeenXid => ({
   code,
@@ -72,7 +72,7 @@ t.test('property: it is never a symptom, never of another GPU', async (t) => {
       assert.equal(xid(symptom.code).role, 'symptom');
       assert.equal(cause.gpu, symptom.gpu);
     }),
-    { numRuns: 1_000 },
+    { numRuns: runs(1_000) },
   );
   t.pass();
 });

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
-import fc from 'fast-check';
 import t from 'tap';
 import { gpuLine, type XidLine } from '../../src/xid/line.js';
 import { pciAddress } from '../../src/xid/pci.js';
 import { type Printed, printed, says } from './driver.js';
+import { fc, runs } from '../lib/property.js';
 
 const GPU = { kind: 'xid', pci: '0000:3b:00.0' } as const;
 const UUID = 'GPU-c24840ec-8de1-83d5-b126-08000173ae32';
@@ -163,7 +163,7 @@ t.test('property: one address for every spelling of it', async (t) => {
         assert.equal(gpuLine(`NVRM: Xid (${text}): 79, x`)?.pci, `${want}.0`);
       },
     ),
-    { numRuns: 500 },
+    { numRuns: runs(500) },
   );
   for (const bad of [
     '',
@@ -212,7 +212,7 @@ t.test('property: what the driver printed is what is read', async (t) => {
       assert.equal(read.mig?.gi, line.gi);
       assert.ok(read.message.startsWith(says(line.code)));
     }),
-    { numRuns: 1_000 },
+    { numRuns: runs(1_000) },
   );
   t.pass();
 });
@@ -235,7 +235,7 @@ t.test('property: a line cut anywhere says the same or nothing, never something 
           if (part.nvlink?.[key] !== undefined) assert.equal(part.nvlink[key], whole.nvlink?.[key]);
       }
     }),
-    { numRuns: 150 },
+    { numRuns: runs(150) },
   );
   t.pass();
 });
@@ -273,7 +273,7 @@ t.test('hostile text: no throw, and it takes no time', async (t) => {
       }
       worstMs = Math.max(worstMs, leastMs);
     }),
-    { numRuns: 3_000 },
+    { numRuns: runs(3_000) },
   );
   t.ok(worstMs < 10, `${worstMs.toFixed(2)} ms for the slowest`);
 });

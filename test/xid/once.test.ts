@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
-import fc from 'fast-check';
 import t from 'tap';
 import { Once, type Told, type XidSource } from '../../src/xid/once.js';
+import { fc, runs } from '../lib/property.js';
 
 const GPU = 'gpu:0';
 const tell = (once: Once, source: XidSource, ts: number, more: Partial<Told> = {}): number =>
@@ -117,7 +117,7 @@ t.test('property: however the tellings mix, each fault counts once', async (t) =
       const counted = told.reduce((sum, { source, ts }) => sum + tell(once, source, ts), 0);
       assert.equal(counted, faults.length);
     }),
-    { numRuns: 1_000 },
+    { numRuns: runs(1_000) },
   );
   t.pass();
 });
@@ -145,7 +145,7 @@ t.test('property: never less than one source says, never more than all say', asy
       assert.ok(counted >= most && counted <= all);
       if (close) assert.equal(counted, most, 'within one window: as many as the one that heard most');
     }),
-    { numRuns: 1_000 },
+    { numRuns: runs(1_000) },
   );
   t.pass();
 });

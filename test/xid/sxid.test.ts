@@ -1,9 +1,9 @@
-import fc from 'fast-check';
 import t from 'tap';
 import { gpuFault } from '../../src/probes/kmsg-rules-gpu.js';
 import { FOLLOW_UP, IMMEDIATE } from '../../src/xid/actions.js';
 import { sxid } from '../../src/xid/sxid.js';
 import { sxidLine } from '../../src/xid/switch-line.js';
+import { fc } from '../lib/property.js';
 
 const C1 = { pci: '0000:c1:00.0', instance: 3 };
 

@@ -315,6 +315,7 @@ export const GPU_CALM = suiteOn<GpuWorld>({
         const { proc } = await give(world, dice, await waiter(scope), dice.between(60, 95));
         return {
           asked: [proc.pid, other.proc.pid],
+          hit: [other.proc.pid],
           inject: async () => {
             await log(world, other.gpu, { code: 79, pid: other.proc.pid, comm: 'storage' });
             world.event(other.gpu, 79);
@@ -334,6 +335,7 @@ export const GPU_CALM = suiteOn<GpuWorld>({
         world.set(gpu, { util: [50, 50], processes: both });
         return {
           asked: [proc.pid, other.pid],
+          hit: [other.pid],
           inject: () => log(world, gpu, { code: 31, pid: other.pid, comm: 'storage' }),
           truth: () => ({ causes: [] }),
         };

@@ -351,6 +351,7 @@ const DECOYS: readonly Scenario[] = [
       scope.teardown(theirs.release);
       return {
         asked: [reader.pid, other.pid],
+        hit: [other.pid],
         inject: theirs.stall,
         truth: () => ({ causes: [] }),
       };

@@ -302,6 +302,7 @@ const DECOYS: readonly Scenario[] = [
       await reader.ready('step');
       return {
         asked: [reader.pid, proc.pid],
+        hit: [proc.pid],
         inject: () => disk.stall(),
         truth: () => ({ causes: [] }),
       };
@@ -321,6 +322,7 @@ const DECOYS: readonly Scenario[] = [
       await Promise.all([other.ready('step'), reader.ready('step')]);
       return {
         asked: [reader.pid, other.pid],
+        hit: [other.pid],
         inject: async () => {
           cutOff(disk, 8 * MIB);
           await other.ready('error');

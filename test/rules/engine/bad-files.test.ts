@@ -2,12 +2,12 @@
 import { chmodSync, chownSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
-import fc from 'fast-check';
 import t from 'tap';
 import { loadRules, rulesOfTexts } from '../../../src/rules/load.js';
 import { RefusedFileError, trustedOwners } from '../../../src/rules/files.js';
 import { tempFolder } from '../../agent/fixtures.js';
 import { errorsOf, RULE, yamlOf } from './texts.js';
+import { fc, runs } from '../../lib/property.js';
 
 const HEAD = 'apiVersion: xctl/v1\nrules:\n';
 const GOOD = yamlOf(RULE);
@@ -447,6 +447,6 @@ t.test('whatever stands in a file: rules, or lines that name it, and never anyth
         lines.every((line) => /^a\.(?:yaml|toml):[1-9]\d*:[1-9]\d*: ./.test(line))
       );
     }),
-    { numRuns: 2_000 },
+    { numRuns: runs(2_000) },
   );
 });

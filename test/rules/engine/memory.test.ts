@@ -1,4 +1,3 @@
-import fc from 'fast-check';
 import t from 'tap';
 import type { Event } from '../../../src/events/event.js';
 import { compileGlob, fitsAll } from '../../../src/rules/glob.js';
@@ -8,6 +7,7 @@ import { Selector } from '../../../src/rules/selector.js';
 import { kernelFits } from '../../../src/rules/units.js';
 import { TomlPlaces } from '../../../src/rules/source-toml.js';
 import { parse, stringify } from 'smol-toml';
+import { fc, runs } from '../../lib/property.js';
 
 const T0 = 1_750_000_000_000;
 
@@ -35,7 +35,7 @@ t.test('a pattern fits what the same regular expression fits', async () => {
       const expected = new RegExp(`^${pattern.replaceAll('*', '[^]*')}$`).test(given);
       return compileGlob(pattern).matches(given) === expected;
     }),
-    { numRuns: 2_000 },
+    { numRuns: runs(2_000) },
   );
 });
 
@@ -153,7 +153,7 @@ t.test('what an index decides by itself is what the tests would have said', asyn
         (made) => made.takes(one) === (memory.series(made.key, one.entity) !== undefined),
       );
     }),
-    { numRuns: 3_000 },
+    { numRuns: runs(3_000) },
   );
 });
 
@@ -233,7 +233,7 @@ t.test('TOML: every value has a place, and it is where its key stands', async ()
       const { offsets } = new TomlPlaces(text);
       return pathsIn(parse(text)).every((path) => path.length === 0 || offsets.has(path));
     }),
-    { numRuns: 500 },
+    { numRuns: runs(500) },
   );
 });
 

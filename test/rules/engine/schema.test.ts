@@ -1,13 +1,13 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Ajv2020 } from 'ajv/dist/2020.js';
-import fc from 'fast-check';
 import t from 'tap';
 import type { Rule } from '../../../src/rules/model.js';
 import { RULE_SCHEMA } from '../../../src/rules/schema.js';
 import { checkSchema } from '../../../src/rules/schema-check.js';
 import { ROOT } from '../../lib/root.js';
 import { RULE } from './texts.js';
+import { fc, runs } from '../../lib/property.js';
 
 const FILE = join(ROOT, 'rules/schema.json');
 
@@ -145,7 +145,7 @@ t.test('it refuses what ajv refuses, and nothing else: a sound file with one thi
     fc.property(fc.constantFrom(...places), junk, (path, other) =>
       agrees(withChange(document, path, () => other)),
     ),
-    { numRuns: 3_000 },
+    { numRuns: runs(3_000) },
   );
 });
 
@@ -173,7 +173,7 @@ t.test('… or with something added, or one key left out', async () => {
         return agrees(added) && agrees(without);
       },
     ),
-    { numRuns: 1_000 },
+    { numRuns: runs(1_000) },
   );
 });
 

@@ -1,5 +1,4 @@
 /** Patterns that have to be searched for are bounded by the type of event, and what goes over it is refused by name. */
-import fc from 'fast-check';
 import t from 'tap';
 import type { Event } from '../../../src/events/event.js';
 import { isSearched } from '../../../src/rules/glob.js';
@@ -9,6 +8,7 @@ import type { EventTest, FieldTest, Rule } from '../../../src/rules/model.js';
 import { MAX_RARE_SEARCHES, MAX_SEARCHES, SearchBudget } from '../../../src/rules/search-budget.js';
 import { Selector } from '../../../src/rules/selector.js';
 import { errorsOf, RULE, yamlOf } from './texts.js';
+import { fc, runs } from '../../lib/property.js';
 
 function rules(count: number, test: (n: number) => EventTest, name = 'r'): readonly Rule[] {
   return Array.from({ length: count }, (_, n) => ({
@@ -135,7 +135,7 @@ t.test('no event is searched with more than was counted', async () => {
         return searched <= budget.worst('custom:step');
       },
     ),
-    { numRuns: 2_000 },
+    { numRuns: runs(2_000) },
   );
 });
 
