@@ -85,6 +85,8 @@ export interface Thread {
   /** What it was found waiting on most often lately (a node id), and in which share (0–1) of the samples. */
   recentOn: string;
   recentShare: number;
+  /** In which share (0–1) of the samples it was lately found hanging from another thread: on a condition, a lock, a join. */
+  hangShare: number;
   /** What it really does while it seems to run, or sleeps in the driver. */
   gpuWait: GpuWait | undefined;
 }

@@ -23,7 +23,7 @@ const STARVED_SHARE = 0.4;
 const STARVED_PART = 0.35;
 /** The kernel accounts CPU time by another clock than events have. */
 const CLOCK_TOLERANCE = 1.05;
-/** Weight of the newest sample in a thread's share of samples on one flow. */
+/** Weight of the newest sample in a thread's shares of samples. */
 const SHARE_WEIGHT = 0.2;
 
 export function applyWait(graph: StateGraph, event: ThreadWait): void {
@@ -122,6 +122,7 @@ function threadOf(graph: StateGraph, process: ProcessNode, event: ThreadWait): T
     delayGainMs: young ? delayMs : 0,
     recentOn: '',
     recentShare: 0,
+    hangShare: 0,
     gpuWait: undefined,
   };
   if (process.threads === NO_THREADS) process.threads = new Map();
@@ -160,6 +161,7 @@ function isStarved({ cpuShare, delayShare }: ProcessNode): boolean {
  * how many samples.
  */
 function countSample(thread: Thread): void {
+  thread.hangShare = thread.hangShare * (1 - SHARE_WEIGHT) + (hangsOnOthers(thread) ? SHARE_WEIGHT : 0);
   const on = repeats(thread.wait) ? thread.wait.entity : '';
   if (on !== '' && on !== thread.recentOn && thread.recentShare < 1 - SHARE_WEIGHT) {
     thread.recentOn = on;
@@ -168,6 +170,11 @@ function countSample(thread: Thread): void {
   }
   const hit = on !== '' && on === thread.recentOn ? 1 : 0;
   thread.recentShare = thread.recentShare * (1 - SHARE_WEIGHT) + hit * SHARE_WEIGHT;
+}
+
+/** What it waits for is done by another thread, of this process or another. */
+export function hangsOnOthers({ wait }: Thread): boolean {
+  return wait.type === 'wait.futex' || wait.type === 'wait.lock' || wait.type === 'wait.join';
 }
 
 function repeats(wait: ThreadWait): boolean {

@@ -9,6 +9,7 @@
  */
 import { pollId } from '../events/ids.js';
 import type { GraphNode, ProcessNode, ResourceNode, Thread } from '../graph/model.js';
+import { hangsOnOthers } from '../graph/waits.js';
 import { CONFIDENCE, DISCOUNT } from './confidence.js';
 import { type Fault, type Link, type Outcome, waitedMs, waitFact } from './finding.js';
 import { holdersOf, isKin, MAX_HOLDERS, PROGRESS_CPU_SHARE, STUCK_MS } from './links.js';
@@ -19,6 +20,10 @@ import { duration, waitNote, who } from './words.js';
 const TOGETHER_MS = 3_000;
 /** Between two steps ranks wait for each other all the time. */
 const STILL_MS = 5_000;
+/** Found on a condition in this share of the samples: a slow job keeps it waiting, step by step. */
+const KEPT_SHARE = 0.6;
+/** Of a CPU. A poll with a time-out begins anew each time; who uses no more than this in between gets nothing. */
+const IDLE_CPU_SHARE = 0.01;
 /** What a helper that runs has polled last is what it will poll again. */
 const POLLED_MS = 3_000;
 /** Told by name. */
@@ -41,7 +46,7 @@ export function pollPeers(
   siblings: readonly Thread[],
   path: readonly Step[],
 ): FaultOutcome | SymptomOutcome | undefined {
-  if (waitedMs(main) < STUCK_MS || main.process.job === undefined) return undefined;
+  if (main.process.job === undefined || !(hangs(main) || main.hangShare >= KEPT_SHARE)) return undefined;
   // Ranks are connected each to each: what another one sees of a third, the first sees itself.
   if (path.some(({ process }) => isKin(main.process, process))) return undefined;
   const peers = siblings.flatMap((thread) => peersOf(walk, main, thread));
@@ -60,15 +65,16 @@ export function pollPeers(
 function peersOf(walk: Walk, main: Thread, thread: Thread): readonly Peer[] {
   const set = pollSetOf(walk, thread);
   if (set === undefined) return [];
-  const { since } = main.wait.attrs;
-  const hangs: Link = {
+  const since = hangs(main) ? main.wait.attrs.since : thread.wait.attrs.since;
+  const verb = hangs(main) ? 'waits' : 'waits again and again';
+  const first: Link = {
     from: main.process,
     edge: 'WaitsOn',
     to: set,
     since,
-    facts: [waitFact(main), waitFact(thread)],
+    facts: hangs(main) ? [waitFact(main), waitFact(thread)] : [waitFact(thread)],
     tid: main.tid,
-    note: `its main thread waits for thread ${thread.tid} (${thread.wait.attrs.comm}), which polls its connections`,
+    note: `its main thread ${verb} for thread ${thread.tid} (${thread.wait.attrs.comm}), which polls its connections`,
   };
   return set.members.flatMap(({ entity, fd }) => {
     const node = walk.graph.nodes.get(entity);
@@ -78,7 +84,7 @@ function peersOf(walk: Walk, main: Thread, thread: Thread): readonly Peer[] {
     return othersOf(node, main.process).map((process) => ({
       process,
       thread,
-      links: [hangs, member, { ...member, ...heldBy(node, process) }],
+      links: [first, member, { ...member, ...heldBy(node, process) }],
     }));
   });
 }
@@ -101,8 +107,14 @@ function heldBy(from: GraphNode, to: ProcessNode): Pick<Link, 'from' | 'edge' | 
   return { from, edge: 'BlockedBy', to, note: `the other end is ${who(to)}, of the same job` };
 }
 
+/** On a condition, for so long that it is no step of its work. */
+function hangs(main: Thread): boolean {
+  return hangsOnOthers(main) && waitedMs(main) >= STUCK_MS;
+}
+
 function explains({ strength, subScene, began }: Fault, main: Thread): boolean {
-  return strength === 'hard' && subScene !== 'Deadlock' && began <= main.wait.attrs.since + TOGETHER_MS;
+  if (strength !== 'hard' || subScene === 'Deadlock') return false;
+  return !hangs(main) || began <= main.wait.attrs.since + TOGETHER_MS;
 }
 
 function allStill(
@@ -110,7 +122,7 @@ function allStill(
   peers: readonly ProcessNode[],
   links: readonly Link[],
 ): SymptomOutcome | undefined {
-  const forMs = waitedMs(main);
+  const forMs = hangs(main) ? waitedMs(main) : 0;
   if (forMs < STILL_MS || peers.length === 0 || !peers.every(standsStill)) return undefined;
   const names = peers.slice(0, NAMED).map(who).join(', ');
   const more = peers.length > NAMED ? ` and ${peers.length - NAMED} more` : '';
@@ -129,5 +141,7 @@ function allStill(
 /** Neither computes nor gets anywhere. */
 function standsStill(process: ProcessNode): boolean {
   const main = process.threads.get(process.pid);
-  return main !== undefined && waitedMs(main) >= STUCK_MS && process.cpuShare < PROGRESS_CPU_SHARE;
+  if (main === undefined) return false;
+  const pollsInVain = main.wait.type === 'wait.poll' && process.cpuShare < IDLE_CPU_SHARE;
+  return pollsInVain || (waitedMs(main) >= STUCK_MS && process.cpuShare < PROGRESS_CPU_SHARE);
 }

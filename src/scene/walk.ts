@@ -8,6 +8,7 @@
  */
 import type { GraphNode, ProcessNode, Thread } from '../graph/model.js';
 import type { StateGraph } from '../graph/state-graph.js';
+import { hangsOnOthers } from '../graph/waits.js';
 import { besideTheFlow } from './beside.js';
 import { CONFIDENCE, DISCOUNT } from './confidence.js';
 import { cpuFault } from './cpu.js';
@@ -248,9 +249,9 @@ export class Walk {
       if (outcome.kind === 'symptom') symptom ??= viaSibling(outcome, main, thread);
     }
     if (hard !== undefined) return hard;
-    if (!mainHangs) return undefined;
     const peer = progress ? undefined : pollPeers(this, main, siblings, path);
     if (peer !== undefined) return peer;
+    if (!mainHangs) return undefined;
     if (busy) return { kind: 'running', links: [] };
     return soft ?? symptom;
   }
@@ -288,11 +289,6 @@ function isDeadlock(fault: Fault): boolean {
 function despiteProgress(outcome: FaultOutcome): FaultOutcome {
   const confidence = outcome.fault.confidence * DISCOUNT.othersRun;
   return { ...outcome, fault: { ...outcome.fault, confidence } };
-}
-
-function hangsOnOthers(main: Thread): boolean {
-  const { type } = main.wait;
-  return type === 'wait.futex' || type === 'wait.lock' || type === 'wait.join';
 }
 
 function rank(thread: Thread, main: Thread | undefined): number {

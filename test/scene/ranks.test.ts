@@ -81,6 +81,53 @@ table([
     },
   },
   {
+    name: 'both stand still, and their workers look again and again',
+    tell: (s) =>
+      s
+        .seen(10, { job: { ...JOB, rank: 0 } })
+        .seen(20, { job: { ...JOB, rank: 1 } })
+        .seen(21, { job: { ...JOB, rank: 1 } })
+        .futex(10, { forMs: 7_000 })
+        .polls(10, [A], { tid: 11, forMs: 8, comm: 'gloo' })
+        .holders(idOf(A), 20, 21)
+        .futex(20, { forMs: 7_000 })
+        // A time-out of five seconds that has just begun anew.
+        .polls(21, ['pipe:77'], { forMs: 40 }),
+    ask: 10,
+    expect: { verdict: 'symptom-only', scene: 'ProcessBlocked/WaitsOnPeer' },
+  },
+  {
+    name: 'step by step: each wait is short, and there is one after another',
+    tell: (s) => {
+      for (let step = 0; step < 8; step++) {
+        ranks(s, 300, { ...JOB, rank: 0 }, { ...JOB, rank: 1 });
+        s.pass().later(1_000);
+      }
+      ranks(s, 300, { ...JOB, rank: 0 }, { ...JOB, rank: 1 });
+    },
+    ask: 10,
+    expect: { verdict: 'cause-found', scene: 'StorageSlow/Device', root: 'block:sda' },
+  },
+  {
+    name: '… and it is found between two of them',
+    tell: (s) => {
+      for (let step = 0; step < 8; step++) {
+        ranks(s, 300, { ...JOB, rank: 0 }, { ...JOB, rank: 1 });
+        s.pass().later(1_000);
+      }
+      ranks(s, 300, { ...JOB, rank: 0 }, { ...JOB, rank: 1 });
+      s.runs(10);
+    },
+    ask: 10,
+    expect: { verdict: 'cause-found', scene: 'StorageSlow/Device', root: 'block:sda' },
+  },
+  {
+    name: 'one short wait is a step of its work',
+    tell: (s) => ranks(s, 300, { ...JOB, rank: 0 }, { ...JOB, rank: 1 }),
+    ask: 10,
+    expect: { verdict: 'healthy' },
+  },
+  {
     name: 'the other one computes: it will come',
     tell: (s) => {
       s.seen(10, { job: JOB }).seen(20, { job: JOB }).runs(20, { runMs: 0 }).pass();
