@@ -7,7 +7,7 @@
 import { isRecord } from '../events/guards.js';
 import { XctlError } from '../util/errors.js';
 import { printable } from '../util/text.js';
-import { endpointOf } from './anonymise.js';
+import { endpointOf } from './free-text.js';
 import type { Claim, ModelAnswer } from './diagnosis.js';
 import { INSTRUCTIONS } from './prompt.js';
 import { tokensIn } from './tokens.js';
