@@ -253,12 +253,20 @@ export interface FlowTrouble {
   readonly fact: Fact;
 }
 
+/** Until what was lost had been sent again. */
+export interface LossTime {
+  readonly ts: number;
+  readonly lostMs: number;
+}
+
 export interface FlowNode extends NodeBase {
   readonly type: 'flow';
   attrs: FlowAttrs | undefined;
   trouble: FlowTrouble | undefined;
   /** The trouble before the present one, kept for questions about the past. */
   lastTrouble: (FlowTrouble & { readonly until: number }) | undefined;
+  /** Time that it stood still for its losses, newest last; undefined until something was lost. */
+  losses: LossTime[] | undefined;
   closedTs: number | undefined;
   connectMs: number | undefined;
   errno: string | undefined;

@@ -1,6 +1,7 @@
 /** transport.* events: the state of flows, whose they are, and what is wrong with them. */
 import type { EventOf, FlowAttrs, ProcessRef } from '../events/event.js';
 import { flowId, peerId } from '../events/ids.js';
+import { addLoss } from './losses.js';
 import type { Fact, FlowNode, FlowTrouble, ProcessNode } from './model.js';
 import { ensureProcess } from './process.js';
 import { factOf } from './kinds.js';
@@ -29,6 +30,7 @@ export function newFlow(graph: StateGraph, id: string, ts: number): FlowNode | u
     attrs: undefined,
     trouble: undefined,
     lastTrouble: undefined,
+    losses: undefined,
     closedTs: undefined,
     connectMs: undefined,
     errno: undefined,
@@ -41,6 +43,8 @@ export function newFlow(graph: StateGraph, id: string, ts: number): FlowNode | u
 }
 
 export function applyTransport(graph: StateGraph, event: TransportEvent): void {
+  const known = graph.nodes.get(event.entity);
+  const before = known?.type === 'flow' ? known.attrs : undefined;
   const node = observeFlow(graph, event.entity, event.attrs, event.ts);
   if (node === undefined) return;
   switch (event.type) {
@@ -75,6 +79,8 @@ export function applyTransport(graph: StateGraph, event: TransportEvent): void {
     case 'transport.state': {
       const kind = event.type === 'transport.retransmit' ? 'retransmit' : undefined;
       judge(graph, node, event.attrs, factOf(event), kind);
+      if (event.type === 'transport.timeout' || event.type === 'transport.retransmit')
+        addLoss(node, before, event.attrs, event.ts, event.type === 'transport.timeout');
       return;
     }
   }

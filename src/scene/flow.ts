@@ -1,4 +1,5 @@
 /** What is wrong with a TCP flow by its own numbers, and how to say so. */
+import { LOSS_MEMORY_MS, lossShare } from '../graph/losses.js';
 import type { FlowNode, FlowTrouble } from '../graph/model.js';
 import { CONFIDENCE } from './confidence.js';
 import type { Fault } from './finding.js';
@@ -6,6 +7,9 @@ import { count, duration, remoteOf } from './words.js';
 
 /** A flow must have lost this many segments before its losses are called a cause. */
 const LOSSY_RETRANSMITS = 3;
+/** … and must have stood still for them for this share of the last seconds, or of one long wait. */
+const LOSSY_SHARE = 0.3;
+const LOSSY_SHARE_OF_WAIT = 0.5;
 
 /** A cut of a moment is over by then: the first four resends are sent within this time. */
 const MOMENT_MS = 3_000;
@@ -59,24 +63,22 @@ export function flowFault(flow: FlowNode, now: number): Fault | undefined {
 
 /**
  * Losses that slow a flow down without stopping it; only a cause for a thread that waits on it again and again, or all
- * the time. `waitSince`: those that were made good while it waited count as well, for between two of them nothing is
- * wrong with the flow.
+ * the time, and where they cost enough of that time. `waitSince`: those that were made good while it waited count as
+ * well, for between two of them nothing is wrong with the flow.
  */
-export function lossFault(
-  flow: FlowNode,
-  now: number,
-  waitSince = Number.POSITIVE_INFINITY,
-): Fault | undefined {
+export function lossFault(flow: FlowNode, now: number, waitSince?: number): Fault | undefined {
   const { attrs } = flow;
-  const trouble = flow.trouble ?? madeGood(flow, now, waitSince);
+  const trouble = flow.trouble ?? madeGood(flow, now, waitSince ?? Number.POSITIVE_INFINITY);
   if (attrs === undefined || trouble === undefined) return undefined;
   if (trouble.kind !== 'retransmit' && trouble.kind !== 'timeout') return undefined;
   if (attrs.retransmits < LOSSY_RETRANSMITS) return undefined;
+  const share = lossShare(flow, waitSince ?? now - LOSS_MEMORY_MS, now);
+  if (share < (waitSince === undefined ? LOSSY_SHARE : LOSSY_SHARE_OF_WAIT)) return undefined;
   return {
     node: flow,
     scene: 'NetworkDrop',
     subScene: null,
-    summary: `packets to ${remoteOf(attrs)} are lost: ${count(attrs.retransmits, 'segment')} retransmitted, ${attrs.timeouts} by timeout`,
+    summary: `packets to ${remoteOf(attrs)} are lost: ${count(attrs.retransmits, 'segment')} retransmitted, ${attrs.timeouts} by timeout; it stood still for them ${Math.round(share * 100)} % of the time`,
     confidence: CONFIDENCE.lossyFlow,
     began: trouble.since,
     facts: [trouble.fact],

@@ -22,7 +22,7 @@ const TOGETHER_MS = 3_000;
 const STILL_MS = 5_000;
 /** Found on a condition in this share of the samples: a slow job keeps it waiting, step by step. */
 const KEPT_SHARE = 0.6;
-/** Of a CPU. A poll with a time-out begins anew each time; who uses no more than this in between gets nothing. */
+/** Of a CPU. A wait with a time-out begins anew each time; who uses no more than this in between gets nothing. */
 const IDLE_CPU_SHARE = 0.01;
 /** What a helper that runs has polled last is what it will poll again. */
 const POLLED_MS = 3_000;
@@ -142,6 +142,10 @@ function allStill(
 function standsStill(process: ProcessNode): boolean {
   const main = process.threads.get(process.pid);
   if (main === undefined) return false;
-  const pollsInVain = main.wait.type === 'wait.poll' && process.cpuShare < IDLE_CPU_SHARE;
-  return pollsInVain || (waitedMs(main) >= STUCK_MS && process.cpuShare < PROGRESS_CPU_SHARE);
+  const { type } = main.wait;
+  const looks = type === 'wait.poll' || type === 'wait.pipe' || type === 'wait.unix';
+  return (
+    (looks && process.cpuShare < IDLE_CPU_SHARE) ||
+    (waitedMs(main) >= STUCK_MS && process.cpuShare < PROGRESS_CPU_SHARE)
+  );
 }

@@ -140,7 +140,11 @@ async function settle(
     // Of some decoys the one asked about has a cause after all, and others end in something that is no alarm.
     if (causes.length > 0 || verdicts.includes('cause-found')) continue;
     const pids = prepared.asked.filter((pid) => prepared.hit?.includes(pid) !== true);
-    guests.push({ name: player.name, pids, accounts: new Map(pids.map((pid) => [pid, new CpuAccount(pid)])) });
+    guests.push({
+      name: player.name,
+      pids,
+      accounts: new Map(pids.map((pid) => [pid, new CpuAccount(pid)])),
+    });
   }
   return guests;
 }

@@ -107,6 +107,8 @@ export function stuck(attrs: FlowAttrs, sinceTs: number): FlowAttrs {
   return {
     ...attrs,
     caState: 'Loss',
+    // Doubled four times.
+    rtoMs: 16 * attrs.rtoMs,
     backoff: 5,
     unackedBytes: 1_448,
     writeQueueBytes: 1_448,
@@ -196,6 +198,22 @@ export class Story {
       probe: 'tcp',
     };
     return this.apply(event as EventOf<TransportType> as Event);
+  }
+
+  /** Twice a second for so long: what was lost is lost again, and its timer runs off twice before it gets through. */
+  loses(attrs: FlowAttrs, forMs: number, before = 0): FlowAttrs {
+    let lossy = attrs;
+    for (let n = before + 1; n <= before + forMs / 500; n++) {
+      lossy = { ...attrs, totalRetrans: n, retransmits: n, timeouts: n };
+      this.later(500);
+      this.transport(
+        'transport.timeout',
+        { ...lossy, rtoMs: 2 * attrs.rtoMs, backoff: 2, unackedBytes: 1_448 },
+        2,
+      );
+    }
+    this.transport('transport.retransmit', lossy, lossy.retransmits);
+    return lossy;
   }
 
   owner(attrs: FlowAttrs, pid: number): FlowAttrs {

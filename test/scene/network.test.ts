@@ -235,23 +235,49 @@ table([
   {
     name: 'a lossy flow waited on again and again, never for long',
     tell: (s) => {
-      const lossy = { ...A, retransmits: 6, totalRetrans: 6 };
-      s.seen(10).transport('transport.retransmit', lossy, 6);
-      samples(s, 10, lossy, 4);
-      s.transport('transport.retransmit', { ...lossy, retransmits: 9 }, 9);
+      s.seen(10);
+      for (let second = 0; second < 8; second++) samples(s, 10, s.loses(A, 1_000, 2 * second), 1);
+      s.loses(A, 1_000, 16);
     },
     ask: 10,
     expect: { verdict: 'cause-found', scene: 'NetworkDrop', root: idOf(A), chain: ['pid:10', idOf(A)] },
   },
   {
     name: 'a lossy flow waited on for long',
-    tell: (s) =>
-      s
-        .seen(10)
-        .transport('transport.retransmit', { ...A, retransmits: 4, timeouts: 1 }, 4)
-        .receives(10, { ...A, retransmits: 4, timeouts: 1 }),
+    tell: (s) => s.seen(10).receives(10, s.loses(A, 5_000)),
     ask: 10,
     expect: { verdict: 'cause-found', scene: 'NetworkDrop', root: idOf(A), confidence: 0.75 },
+  },
+  {
+    name: 'a flow that is waited on all the time, and loses what costs next to nothing',
+    tell: (s) => {
+      s.seen(10);
+      for (let n = 50; n <= 600; n += 50) {
+        const busy = { ...A, retransmits: n, totalRetrans: 5 * n };
+        s.transport('transport.retransmit', busy, 5 * n);
+        samples(s, 10, busy, 1);
+      }
+    },
+    ask: 10,
+    expect: { verdict: 'healthy' },
+  },
+  {
+    name: '… also when a timer runs off now and then',
+    tell: (s) => {
+      s.seen(10);
+      for (let n = 1; n <= 5; n++) {
+        samples(s, 10, { ...A, retransmits: 10 * n, totalRetrans: 50 * n, timeouts: n }, 2);
+        s.loses(A, 500, n);
+      }
+    },
+    ask: 10,
+    expect: { verdict: 'healthy' },
+  },
+  {
+    name: 'a long wait in which little was lost is for something else',
+    tell: (s) => s.seen(10).receives(10, s.loses(A, 1_000, 5), { forMs: 5_000 }),
+    ask: 10,
+    expect: { verdict: 'symptom-only', scene: 'NetworkStall/PeerSlow' },
   },
   {
     name: 'between two losses of the other end on this node',

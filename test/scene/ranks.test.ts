@@ -92,7 +92,7 @@ table([
         .holders(idOf(A), 20, 21)
         .futex(20, { forMs: 7_000 })
         // A time-out of five seconds that has just begun anew.
-        .polls(21, ['pipe:77'], { forMs: 40 }),
+        .reads(21, 77, { forMs: 40 }),
     ask: 10,
     expect: { verdict: 'symptom-only', scene: 'ProcessBlocked/WaitsOnPeer' },
   },

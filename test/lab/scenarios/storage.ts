@@ -360,7 +360,8 @@ const DECOYS: readonly Scenario[] = [
     severity: 'none',
     missing: async () => undefined,
     prepare: async (scope, dice) => {
-      const at = await mountTmpfs(scope, 64);
+      // What is left lasts for longer than anybody plays this.
+      const at = await mountTmpfs(scope, 128);
       const reader = await startWorkload(scope, 'storage', {
         mode: 'write',
         path: join(at, 'log'),
@@ -369,7 +370,7 @@ const DECOYS: readonly Scenario[] = [
       await reader.ready('step');
       return {
         asked: [reader.pid],
-        inject: async () => writeFileSync(join(at, 'filler'), Buffer.alloc(60 * MIB, 'x')),
+        inject: async () => writeFileSync(join(at, 'filler'), Buffer.alloc(118 * MIB, 'x')),
         truth: () => ({ causes: [] }),
       };
     },

@@ -26,8 +26,7 @@ function linkUp(s: Story): Story {
 }
 
 function lossy(s: Story): Story {
-  const attrs = { ...A, retransmits: 4, timeouts: 1 };
-  return s.transport('transport.retransmit', attrs, 4).receives(10, attrs);
+  return s.receives(10, s.loses(A, 5_000));
 }
 
 /** Its GPU is idle, and it tries to connect once a second. */
