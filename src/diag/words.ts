@@ -80,7 +80,7 @@ side sigabrt sigbus sigfpe sighup sigill sigint sigkill signal signals sigpipe s
 sigterm sigtrap sigtstp silent since single six sizes sleep sleeping sleeps slept slot slow slowdown slowed
 slower sm smaller smart smartctl smbpbi smbus smi sminfo smoothing smooths snapshot so socket soft softirq
 softreset software somebody someone something sound space spare speed spy sqe sram srtt stack stacks stall
-stalls stand stands start started starts state static status step steps still stop stopped stops storage
+stalls stand stands start started starts state static status step steps still stood stop stopped stops storage
 storageioerror storageslow store stream stress stuck submits submitted subnet subscene succeed summary
 superblock supervisor supply support sure surely surprise survive suspended sw swing switch switched
 switches sxid symptom syn syndrome system table tag tainted take taken takes taking task tcp telemetry tell

@@ -1,5 +1,6 @@
 /** The ladder against the kernel under the test: what it refuses differs, that nothing is taken down does not. */
 import { execFileSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import t from 'tap';
 import { buildBpf } from '../../bench/producer/build.js';
 import { Kernel } from '../../src/kernel/kernel.js';
@@ -8,6 +9,8 @@ import { createLog } from '../../src/util/log.js';
 import { until } from '../lib/until.js';
 
 const bpfDir = buildBpf('test/kernel/bpf/ladder.bpf.c');
+// Mounted by the host's init, or by nobody: containers and small images have none.
+const tracefs = ['/sys/kernel/tracing', '/sys/kernel/debug/tracing'].some((dir) => existsSync(`${dir}/events`));
 const lines: Readonly<Record<string, unknown>>[] = [];
 const log = createLog('debug', (line) => void lines.push(JSON.parse(line)));
 
@@ -43,10 +46,17 @@ t.test('where fentry is refused the next rung takes over, and the refusal is rem
     t.equal(second.rung, 'fentry');
     return;
   }
-  t.equal(first.rung, 'tp');
+  t.equal(first.rung, 'raw_tp');
   t.match(first.attempts, [{ rung: 'fentry', errno: /^E/ }]);
   t.equal(second.rung, 'raw_tp');
   t.match(second.reason ?? '', /^fentry: E\w+ at (load|attach): not allowed here/);
+});
+
+t.test('a tracepoint of tracefs needs it mounted, and says so where it is not', async (t) => {
+  const expected = tracefs
+    ? { rung: 'tp', attached: true, attempts: [] }
+    : { rung: null, attempts: [{ rung: 'tp', stage: 'probe', errno: 'ENOENT', reason: /tracefs is not mounted/ }] };
+  t.match(status('by_tracefs'), expected);
 });
 
 t.test('a program that the verifier refuses gives way to its next rung', async (t) => {
@@ -68,7 +78,8 @@ t.test('a slot with no rung left is off, with the reasons, and takes nobody down
     ],
   });
   const on = object.programs.filter((p) => p.attached).map((p) => p.slot);
-  t.same(on.sort(), ['awake', 'best', 'falls', 'falls_too', 'refused_then_good', 'tasks']);
+  const mounted = tracefs ? ['by_tracefs'] : [];
+  t.same(on.sort(), ['awake', 'best', ...mounted, 'falls', 'falls_too', 'refused_then_good', 'tasks']);
   t.equal(object.programFd('hopeless'), undefined);
   t.type(object.programFd('best'), 'number');
   t.same(kernel.programs, object.programs);

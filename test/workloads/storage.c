@@ -88,8 +88,9 @@ static void writer(void)
 	void *block = buffer();
 	ready(getpid(), self_tid(), "kind=all");
 	for (long steps = 0;;) {
-		if (device) MUST(lseek(fd, somewhere(size), SEEK_SET));
-		if (write(fd, block, block_bytes) != block_bytes || fdatasync(fd) != 0) failed();
+		// Not lseek: it refuses to move in a device that lost its size by being unplugged.
+		ssize_t wrote = device ? pwrite(fd, block, block_bytes, somewhere(size)) : write(fd, block, block_bytes);
+		if (wrote != block_bytes || fdatasync(fd) != 0) failed();
 		else stepped(++steps);
 	}
 }

@@ -36,8 +36,8 @@ int BPF_PROG(falls__fentry)
 	return 0;
 }
 
-SEC("tp/sock/inet_sock_set_state")
-int falls__tp(void *ctx)
+SEC("raw_tp/inet_sock_set_state")
+int falls__raw_tp(void *ctx)
 {
 	return 0;
 }
@@ -51,6 +51,13 @@ int BPF_PROG(falls_too__fentry)
 
 SEC("raw_tp/inet_sock_set_state")
 int falls_too__raw_tp(void *ctx)
+{
+	return 0;
+}
+
+/* Only where tracefs is mounted. */
+SEC("tp/sock/inet_sock_set_state")
+int by_tracefs__tp(void *ctx)
 {
 	return 0;
 }
