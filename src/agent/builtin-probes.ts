@@ -156,6 +156,7 @@ export class BuiltinProbes {
     this.#verbs?.heed(event);
     if (event.type === 'process.exit' && event.attrs.wrote !== undefined)
       this.#filesystem?.ended(event.attrs.wrote);
+    if (event.type === 'storage.device') this.#filesystem?.device(event.entity, event.attrs);
     if (!TROUBLE.has(event.type)) return;
     this.#filesystem?.trouble(event.entity);
     // An array whose member failed has users of its own.

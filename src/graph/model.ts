@@ -177,6 +177,8 @@ export interface BlockDeviceNode extends NodeBase {
   goneTs: number | undefined;
   suspended: Reading<BlockDeviceAttrs> | undefined;
   use: Reading<BlockUseAttrs> | undefined;
+  /** The last use in which anything completed: one in which nothing did says nothing of latency. */
+  answered: Reading<BlockUseAttrs> | undefined;
   /** The last request that completed far too late. */
   slow: Reading<RequestAttrs> | undefined;
   ioError: IoError | undefined;

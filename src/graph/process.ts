@@ -159,7 +159,7 @@ function inTrouble(node: ProcessNode): ProcessNode['usedAtExit'] {
   const found: (FilesystemNode | BlockDeviceNode)[] = [];
   for (const { kind, to } of node.out) {
     if (kind !== 'Consumes') continue;
-    if (to.type === 'block-device' && (to.ioError ?? to.error) !== undefined) found.push(to);
+    if (to.type === 'block-device' && (to.ioError ?? to.error ?? to.goneTs) !== undefined) found.push(to);
     if (to.type === 'filesystem' && ails(to, node.pid)) found.push(to);
   }
   return found.length === 0 ? undefined : found;

@@ -28,6 +28,7 @@ export function newBlockDevice(graph: StateGraph, id: string, ts: number): Block
     goneTs: undefined,
     suspended: undefined,
     use: undefined,
+    answered: undefined,
     slow: undefined,
     ioError: undefined,
     hardware: undefined,
@@ -122,6 +123,8 @@ function applyDevice(
     case 'storage.use': {
       const began = event.ts - Math.max(event.value, event.attrs.stalledMs);
       node.use = { attrs: event.attrs, fact, since: began };
+      const { reads, writes } = event.attrs;
+      if (reads.count > 0 || writes.count > 0) node.answered = node.use;
       return;
     }
     case 'storage.latency':
@@ -147,6 +150,7 @@ function isAnother({ device }: BlockDeviceNode, { attrs }: EventOf<'storage.devi
 
 function forgetDevice(node: BlockDeviceNode): void {
   node.use = undefined;
+  node.answered = undefined;
   node.slow = undefined;
   node.ioError = undefined;
   node.hardware = undefined;

@@ -10,6 +10,8 @@ const FAR_MS = 20;
 const FAR_COUNT = 3;
 /** One alone is enough when it took so long: requests of this age are told of one by one, what is no request is not. */
 const LONG_MS = 500;
+/** No device is meant to take so long: one that was slow when it was first seen would become the measure of itself. */
+const NEVER_USUAL_MS = 1_000;
 /** A request this old is worth an event. */
 const OLD_MS = 100;
 
@@ -39,9 +41,10 @@ class Direction {
     const p99Ms = percentileMs(latest, 0.99) ?? 0;
     const wasFar = this.far;
     this.far =
-      usualMs !== undefined &&
-      (total >= FAR_COUNT || p99Ms >= LONG_MS) &&
-      p99Ms >= Math.max(FAR_MS, FAR_TIMES * usualMs);
+      p99Ms >= NEVER_USUAL_MS ||
+      (usualMs !== undefined &&
+        (total >= FAR_COUNT || p99Ms >= LONG_MS) &&
+        p99Ms >= Math.max(FAR_MS, FAR_TIMES * usualMs));
     // The hours before would hide it.
     if (this.far && !wasFar) this.#window = noCounts();
     for (let slot = 0; slot < SLOTS; slot++)

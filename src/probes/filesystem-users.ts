@@ -30,17 +30,21 @@ export class FileUsers {
     this.#mounts = mounts;
   }
 
-  /** undefined: nothing of that name is known, or this kernel cannot tell. */
-  of(entity: string): Users | undefined {
+  /**
+   * undefined: nothing of that name is known, or this kernel cannot tell.
+   * @param removed the number of a device that sysfs does not know any more
+   */
+  of(entity: string, removed?: number): Users | undefined {
     const iterator = this.#object.iterator('users');
     const devs = this.#devs(entity);
+    if (removed !== undefined) devs.add(removed);
     if (iterator === undefined || devs.size === 0) return undefined;
     this.#want(devs);
     return merge(iterator.read().bytes);
   }
 
   /** Every device number under which a file of it may be open. */
-  #devs(entity: string): ReadonlySet<number> {
+  #devs(entity: string): Set<number> {
     const found = new Set<number>();
     const all = this.#mounts.all();
     const add = (fs: Filesystem): void => {

@@ -6,7 +6,7 @@
  * for a filesystem: see filesystem-space.ts for how their fill is learnt, nfs.ts for their servers.
  */
 import type { EventOf } from '../events/event.js';
-import type { MountAttrs } from '../events/storage.js';
+import type { BlockDeviceAttrs, MountAttrs } from '../events/storage.js';
 import type { LoadedObject } from '../kernel/program.js';
 import { type Beat, every } from '../util/beat.js';
 import type { Check } from '../util/check.js';
@@ -42,6 +42,10 @@ interface Asked {
   readonly atMs: number;
   /** Until the next look at the earliest. */
   readonly gapMs: number;
+  /** The number of a device that was removed. */
+  readonly removed: number | undefined;
+  /** Found then. */
+  readonly users: number;
 }
 
 export interface FilesystemOptions {
@@ -165,14 +169,31 @@ export class FilesystemProbe implements Probe {
    * error may come before the one that suffers has opened anything.
    */
   trouble(entity: string): void {
+    this.#ask(entity, undefined);
+  }
+
+  /**
+   * A disk that is gone: whoever still has it open may never say so, since of a device without a size nothing is asked
+   * any more, and no request fails. Mapped and loop devices are removed when nobody has them open.
+   */
+  device(entity: string, { dev, kind, gone }: BlockDeviceAttrs): void {
+    if (gone !== true) {
+      if (this.#asked.get(entity)?.removed !== undefined) this.#asked.delete(entity);
+    } else if (kind === 'disk' || kind === 'partition') {
+      this.#ask(entity, parseDevice(dev));
+    }
+  }
+
+  #ask(entity: string, number: number | undefined): void {
     const nowMs = performance.now();
     const last = this.#asked.get(entity);
-    if (last !== undefined && nowMs - last.atMs < last.gapMs) return;
+    const removed = number ?? last?.removed;
+    if (last !== undefined && removed === last.removed && nowMs - last.atMs < last.gapMs) return;
     const again = last !== undefined && nowMs - last.atMs < QUIET_MS;
     const gapMs = again ? Math.min(2 * last.gapMs, MAX_USERS_MS) : USERS_MS;
     if (this.#asked.size >= MAX_ASKED) this.#asked.clear();
-    this.#asked.set(entity, { atMs: nowMs, gapMs });
-    this.#tellUsers(entity);
+    const users = this.#tellUsers(entity, removed);
+    this.#asked.set(entity, { atMs: nowMs, gapMs, removed, users });
   }
 
   /**
@@ -190,26 +211,30 @@ export class FilesystemProbe implements Probe {
 
   /** Who uses what was in trouble lately, for one who asks now. */
   #usersNow(nowMs: number): void {
-    for (const [entity, { atMs, gapMs }] of this.#asked) {
+    for (const [entity, { atMs, gapMs, removed, users }] of this.#asked) {
       if (nowMs - atMs < USERS_FRESH_MS) continue;
-      if (nowMs - atMs > QUIET_MS) {
+      // A removed device stays so for those who have it open.
+      if (nowMs - atMs > QUIET_MS && (removed === undefined || users === 0)) {
         this.#asked.delete(entity);
         continue;
       }
-      this.#asked.set(entity, { atMs: nowMs, gapMs });
-      this.#tellUsers(entity);
+      this.#asked.set(entity, { atMs: nowMs, gapMs, removed, users: this.#tellUsers(entity, removed) });
     }
   }
 
-  #tellUsers(entity: string): void {
+  /** @returns how many they are, as far as that is known */
+  #tellUsers(entity: string, removed: number | undefined): number {
     const users = this.#users;
-    if (users === undefined) return;
+    let known = 0;
+    if (users === undefined) return known;
     this.#asks.run(() => {
-      const found = users.of(entity);
+      const found = users.of(entity, removed);
       if (found === undefined) return;
       const { holders, count } = found;
+      known = count;
       this.#context.sink({ ...this.#base(entity), type: 'storage.users', value: count, attrs: { holders } });
     });
+    return known;
   }
 
   #tell({ found, gone, readOnly }: MountChanges): void {

@@ -30,6 +30,8 @@ export const CONFIDENCE = {
   /** … on a device that counts its requests and has none: something above it holds this one back. */
   diskWaitIdle: 0.72,
   deviceGone: 0.95,
+  /** … and a process has it open; whether it needs it is not seen. */
+  deviceGoneOpen: 0.78,
   ioError: 0.93,
   /** A filesystem lets nothing through, and its device has nothing to do. */
   filesystemHolds: 0.75,

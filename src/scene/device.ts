@@ -108,13 +108,14 @@ function stuckFault(node: BlockDeviceNode, now: number): Fault | undefined {
 }
 
 function slowFault(node: BlockDeviceNode, now: number): Fault | undefined {
-  const { use } = node;
-  if (use === undefined || now - use.fact.ts > USE_MEMORY_MS) return slowRequest(node, now);
-  const side = isSlow(use.attrs.reads) ? 'read' : isSlow(use.attrs.writes) ? 'write' : undefined;
+  const { answered } = node;
+  if (answered === undefined || now - answered.fact.ts > USE_MEMORY_MS) return slowRequest(node, now);
+  const { reads, writes } = answered.attrs;
+  const side = isSlow(reads) ? 'read' : isSlow(writes) ? 'write' : undefined;
   if (side === undefined) return slowRequest(node, now);
-  const summary = side === 'read' ? use.attrs.reads : use.attrs.writes;
+  const summary = side === 'read' ? reads : writes;
   return {
-    ...base(node, use.since, [use.fact]),
+    ...base(node, answered.since, [answered.fact]),
     scene: 'StorageSlow',
     subScene: 'Device',
     summary: `${node.id}: ${side} latency ${summary.ofMeans === true ? 'mean' : 'p99'} ${duration(summary.p99Ms ?? 0)}${usual(summary)}`,
@@ -142,6 +143,7 @@ function slowRequest(node: BlockDeviceNode, now: number): Fault | undefined {
 function isSlow(summary: IoSummary): boolean {
   const { p99Ms, baselineMs } = summary;
   if (p99Ms === undefined) return false;
+  if (p99Ms >= STUCK_REQUEST_MS) return true;
   if (baselineMs === undefined) return p99Ms >= VERY_SLOW_MS;
   return p99Ms >= SLOW_P99_MS && p99Ms >= SLOW_FACTOR * baselineMs;
 }

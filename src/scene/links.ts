@@ -1,5 +1,6 @@
 /** The joints of a chain: links, who holds a node, and how an end is put behind its beginning. */
 import type {
+  BlockDeviceNode,
   CgroupNode,
   Edge,
   FilesystemNode,
@@ -54,6 +55,8 @@ export interface Ties {
   readonly writes: readonly { readonly to: FilesystemNode; readonly since: number }[];
   /** To devices and filesystems of which the kernel log tells failures. */
   readonly failing: readonly Edge[];
+  /** To disks that it has open and that are not there any more. */
+  readonly removed: readonly { readonly to: BlockDeviceNode; readonly since: number }[];
   readonly gpus: readonly Edge[];
   readonly qps: readonly Edge[];
 }
@@ -63,6 +66,7 @@ export function tiesOf(process: ProcessNode): Ties {
   const cgroups: CgroupNode[] = [];
   const writes: { to: FilesystemNode; since: number }[] = [];
   const failing: Edge[] = [];
+  const removed: { to: BlockDeviceNode; since: number }[] = [];
   const gpus: Edge[] = [];
   const qps: Edge[] = [];
   for (const edge of process.out) {
@@ -76,8 +80,9 @@ export function tiesOf(process: ProcessNode): Ties {
       writes.push({ to, since });
     if ((to.type === 'filesystem' || to.type === 'block-device') && to.error !== undefined)
       failing.push(edge);
+    if (to.type === 'block-device' && to.goneTs !== undefined) removed.push({ to, since });
   }
-  return { cgroups, writes, failing, gpus, qps };
+  return { cgroups, writes, failing, removed, gpus, qps };
 }
 
 export function target(walk: Walk, wait: ThreadWait): GraphNode | undefined {

@@ -20,7 +20,7 @@ type FaultOutcome = Extract<Outcome, { kind: 'fault' }>;
 /** Of a process that lives. */
 export function storageTrouble(
   process: ProcessNode,
-  { writes, failing }: Ties,
+  { writes, failing, removed }: Ties,
   now: number,
 ): FaultOutcome | undefined {
   const own = ownFailure(process, now, now - ERROR_MEMORY_MS);
@@ -31,6 +31,12 @@ export function storageTrouble(
       const note = to.writers.has(process.pid) ? 'has files on it open for writing' : 'has files on it open';
       return { kind: 'fault', fault, links: [uses(process, to, since, note)] };
     }
+  }
+  for (const { to, since } of removed) {
+    const fault = deviceFault(to, now, now);
+    if (fault === undefined) continue;
+    const links = [uses(process, to, since, 'has it open')];
+    return { kind: 'fault', fault: { ...fault, confidence: CONFIDENCE.deviceGoneOpen }, links };
   }
   const logged = loggedTrouble(failing, now);
   return logged === undefined ? undefined : { kind: 'fault', ...logged };

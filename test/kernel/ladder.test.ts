@@ -10,7 +10,9 @@ import { until } from '../lib/until.js';
 
 const bpfDir = buildBpf('test/kernel/bpf/ladder.bpf.c');
 // Mounted by the host's init, or by nobody: containers and small images have none.
-const tracefs = ['/sys/kernel/tracing', '/sys/kernel/debug/tracing'].some((dir) => existsSync(`${dir}/events`));
+const tracefs = ['/sys/kernel/tracing', '/sys/kernel/debug/tracing'].some((dir) =>
+  existsSync(`${dir}/events`),
+);
 const lines: Readonly<Record<string, unknown>>[] = [];
 const log = createLog('debug', (line) => void lines.push(JSON.parse(line)));
 
@@ -55,7 +57,10 @@ t.test('where fentry is refused the next rung takes over, and the refusal is rem
 t.test('a tracepoint of tracefs needs it mounted, and says so where it is not', async (t) => {
   const expected = tracefs
     ? { rung: 'tp', attached: true, attempts: [] }
-    : { rung: null, attempts: [{ rung: 'tp', stage: 'probe', errno: 'ENOENT', reason: /tracefs is not mounted/ }] };
+    : {
+        rung: null,
+        attempts: [{ rung: 'tp', stage: 'probe', errno: 'ENOENT', reason: /tracefs is not mounted/ }],
+      };
   t.match(status('by_tracefs'), expected);
 });
 

@@ -7,6 +7,7 @@ import {
   readdirSync,
   readFileSync,
   statfsSync,
+  statSync,
   unlinkSync,
   writeFileSync,
 } from 'node:fs';
@@ -188,6 +189,25 @@ t.test('who has a block device itself open', { skip: NO_LOOP }, async (t) => {
     what: 'who has opened it since the trouble began',
   });
   t.ok(latest().includes(holder.pid));
+  // As after a removal: nothing under /sys says the number of that name.
+  const { rdev } = statSync(device);
+  const dev = `${rdev >> 8}:${rdev & 0xff}`;
+  const removed = { dev, kind: 'disk', under: [], gone: true } as const;
+  rig.probe.device('block:xctl-removed', removed);
+  const its = of('block:xctl-removed');
+  t.same(
+    rig
+      .all('storage.users', its)[0]
+      ?.attrs.holders.map(({ pid }) => pid)
+      .sort(),
+    [holder.pid, second.pid].sort(),
+  );
+  rig.probe.device('block:xctl-removed-loop', { ...removed, kind: 'loop' });
+  t.same(rig.all('storage.users', of('block:xctl-removed-loop')), []);
+  rig.probe.device('block:xctl-removed', { dev, kind: 'disk', under: [] });
+  const told = rig.all('storage.users', its).length;
+  rig.probe.pass(true);
+  t.equal(rig.all('storage.users', its).length, told, 'it is back: nothing to look for');
 });
 
 t.test(

@@ -135,6 +135,30 @@ table([
     },
   },
   {
+    name: 'slow again and again, and asked while the next request has no answer yet',
+    tell: (s) => {
+      stack(s.seen(10));
+      for (let i = 0; i < 6; i++) {
+        s.disk(10, 'sda', { forMs: 1_800 }).pass([]).later(200);
+        s.say('storage.use', 'block:sda', 0, {
+          ...QUIET,
+          reads: { count: 1, sizeBytes: 4_096, p50Ms: 2_000, p99Ms: 2_000, baselineMs: 1_900, ofMeans: true },
+        });
+        s.disk(10, 'sda', { forMs: 0 }).pass([]).later(600);
+      }
+      s.say('storage.use', 'block:sda', 0, { ...QUIET, inFlight: 1, stalledMs: 600 });
+      s.disk(10, 'sda', { forMs: 600 });
+    },
+    ask: 10,
+    expect: {
+      verdict: 'cause-found',
+      scene: 'StorageSlow/Device',
+      root: 'block:sda',
+      chain: ['pid:10', 'block:sda', ROOT_LATENCY],
+      summary: /read latency mean 2\.0 s/,
+    },
+  },
+  {
     name: 'as slow as ever is no finding',
     tell: (s) => {
       stack(s.seen(10));
@@ -226,6 +250,41 @@ table([
         .say('storage.device', 'block:sda', 0, { dev: '8:0', kind: 'disk', under: [], gone: true }),
     ask: 10,
     expect: { verdict: 'cause-found', scene: 'StorageIoError/DeviceGone', root: 'block:sda' },
+  },
+  {
+    name: 'the device went away without a failed request, and is still open',
+    tell: (s) =>
+      stack(s.seen(10))
+        .sleeps(10, { forMs: 20 })
+        .pass([])
+        .say('storage.device', 'block:sda', 0, { dev: '8:0', kind: 'disk', under: [], gone: true })
+        .say('storage.users', 'block:sda', 1, {
+          holders: [{ pid: 10, start: 10_000, comm: 'p10', fd: 3, mode: 'w' }],
+        })
+        .later(120_000),
+    ask: 10,
+    expect: {
+      verdict: 'cause-found',
+      scene: 'StorageIoError/DeviceGone',
+      root: 'block:sda',
+      summary: /was removed/,
+    },
+  },
+  {
+    name: 'the device went away, and was closed for it',
+    tell: (s) =>
+      stack(s.seen(10))
+        .sleeps(10, { forMs: 20 })
+        .pass([])
+        .say('storage.device', 'block:sda', 0, { dev: '8:0', kind: 'disk', under: [], gone: true })
+        .say('storage.users', 'block:sda', 1, {
+          holders: [{ pid: 10, start: 10_000, comm: 'p10', fd: 3, mode: 'w' }],
+        })
+        .later(15_000)
+        .say('storage.users', 'block:sda', 0, { holders: [] })
+        .later(1_000),
+    ask: 10,
+    expect: { verdict: 'healthy' },
   },
   {
     name: 'a filesystem turned read-only under a writer',
