@@ -49,7 +49,7 @@ class Direction {
     if (this.far && !wasFar) this.#window = noCounts();
     for (let slot = 0; slot < SLOTS; slot++)
       this.#window[slot] = (this.#window[slot] ?? 0) + (latest[slot] ?? 0);
-    this.baseline.add(latest, elapsedMs, this.far);
+    if (p99Ms < NEVER_USUAL_MS) this.baseline.add(latest, elapsedMs, this.far);
   }
 
   summary(count: number, sizeBytes: number, requests: boolean): IoSummary {
