@@ -133,7 +133,12 @@ export class BuiltinProbes {
   /** Looks now: what the rings and the kernel log hold, and (`full`) every GPU, socket in trouble, device and thread. */
   async look(full: boolean): Promise<void> {
     // First, since the others are done at once: what they say must not be older than what the devices say.
-    await within(Promise.all([this.#gpu?.pass(full), this.#rdma?.ports.pass(full)]), DEVICE_LOOK_MS);
+    const asked = [
+      this.#gpu?.pass(full),
+      this.#rdma?.ports.pass(full),
+      full ? this.#filesystem?.askSpace() : undefined,
+    ];
+    await within(Promise.all(asked), DEVICE_LOOK_MS);
     this.#context.poller.drainAll();
     this.#kmsg?.pass();
     if (full) this.#tcp?.pass();

@@ -20,6 +20,9 @@ const MAX_HUNG = 2;
 const HURRY_MS = 200;
 /** Asked in one tick at most: a node may have a thousand small tmpfs, and each call costs some 80 us. */
 const A_TICK = 4;
+/** … and for a question, of those not asked within `FRESH_MS`: with hundreds of mounts a tick comes by once a minute. */
+const A_QUESTION = 64;
+const FRESH_MS = 1_000;
 /** Per cent of blocks or inodes in use that are told of when they are crossed. */
 const LEVELS = [90, 95, 99, 100] as const;
 /** So far below a level it counts as left, per cent. */
@@ -73,6 +76,8 @@ export class SpaceWatch {
   #current: State | undefined;
   /** What may still be asked in this tick. */
   #budget = 0;
+  /** A question is open: who asked is told when all are asked that may be. */
+  #question: { readonly asked: Promise<void>; readonly done: () => void } | undefined;
   #stopped = false;
 
   constructor(
@@ -125,8 +130,23 @@ export class SpaceWatch {
 
   /** Call it once a second: asks those that are due, one after the other. */
   tick(): void {
-    this.#budget = A_TICK;
+    this.#budget = Math.max(this.#budget, A_TICK);
     this.#next();
+  }
+
+  /** Somebody wants an answer now. Resolves when they have been asked: do not wait for it without a limit. */
+  refresh(): Promise<void> {
+    if (this.#question === undefined) {
+      let done = (): void => {};
+      const asked = new Promise<void>((resolve) => {
+        done = resolve;
+      });
+      this.#question = { asked, done };
+    }
+    const { asked } = this.#question;
+    this.#budget = A_QUESTION;
+    this.#next();
+    return asked;
   }
 
   /** A process that wrote there has ended badly: it is asked next, and the answer told whatever it is. */
@@ -146,16 +166,27 @@ export class SpaceWatch {
       this.#current = undefined;
       this.stats.hung++;
     }
-    if (this.#stopped || this.blind || this.#budget <= 0) return;
-    const next = this.#due(nowMs);
-    if (next === undefined) return;
+    const mayAsk = !this.#stopped && !this.blind && this.#budget > 0;
+    const next = mayAsk ? this.#due(nowMs) : undefined;
+    if (next === undefined) {
+      this.#answered();
+      return;
+    }
     this.#budget--;
     void this.#look(next, nowMs);
+  }
+
+  #answered(): void {
+    this.#question?.done();
+    this.#question = undefined;
+    // What a question left over is not for the next tick.
+    this.#budget = Math.min(this.#budget, A_TICK);
   }
 
   stop(): void {
     this.#stopped = true;
     this.#states.clear();
+    this.#answered();
   }
 
   #due(nowMs: number): State | undefined {
@@ -164,7 +195,7 @@ export class SpaceWatch {
     for (const state of this.#states.values()) {
       if (state.hung || state.sinceMs !== undefined) continue;
       if (state.wanted && nowMs - state.askedMs >= HURRY_MS) return state;
-      const overdue = (nowMs - state.askedMs) / (state.level > 0 ? CLOSE_PERIOD_MS : PERIOD_MS);
+      const overdue = (nowMs - state.askedMs) / this.#periodMs(state);
       if (overdue < most) continue;
       best = state;
       most = overdue;
@@ -172,6 +203,11 @@ export class SpaceWatch {
       if (most === Number.POSITIVE_INFINITY) break;
     }
     return best;
+  }
+
+  #periodMs({ level }: State): number {
+    if (this.#question !== undefined) return FRESH_MS;
+    return level > 0 ? CLOSE_PERIOD_MS : PERIOD_MS;
   }
 
   async #look(state: State, nowMs: number): Promise<void> {

@@ -156,6 +156,11 @@ export class FilesystemProbe implements Probe {
     return done;
   }
 
+  /** How full they are, for a question: resolves when they were asked, which a dead one may keep from ever being. */
+  async askSpace(): Promise<void> {
+    if (this.#running) await this.#space.refresh();
+  }
+
   #pass(full: boolean, nowMs: number): void {
     this.#tell(this.#mounts.refresh(full, nowMs));
     for (const fs of this.#ext4.look()) this.#readOnly({ ...fs, readOnly: true });

@@ -421,6 +421,50 @@ t.test('one that does not answer is not asked again, whoever wants to know', asy
 });
 
 t.test(
+  'a question asks many at once, each at most once a second, and does not wait for a dead one',
+  async (t) => {
+    const asked: string[] = [];
+    let now = 0;
+    const half: StatfsNumbers = { bsize: 4096n, blocks: 100n, bfree: 50n, bavail: 50n, files: 0n, ffree: 0n };
+    const watch = new SpaceWatch(
+      () => undefined,
+      (fs) => fs.path,
+      (path) => {
+        asked.push(path);
+        return path === '/dead' ? new Promise(() => undefined) : Promise.resolve(half);
+      },
+      () => now,
+    );
+    const add = (name: string, dev: number): void =>
+      watch.found({ ...FS, id: `fs:/${name}`, dev, path: `/${name}` });
+    for (let n = 0; n < 100; n++) add(`${n}`, (8 + n) << 20);
+    await watch.refresh();
+    t.equal(asked.length, 64);
+    await watch.refresh();
+    t.equal(asked.length, 100, 'the rest; none of the others again');
+    now = 1_000;
+    await Promise.all([watch.refresh(), watch.refresh()]);
+    t.equal(asked.length, 164, 'two questions at once are one');
+    add('dead', 1 << 28);
+    now = 2_000;
+    let answered = false;
+    const question = watch.refresh().then(() => {
+      answered = true;
+    });
+    await new Promise((resolve) => setImmediate(resolve));
+    t.notOk(answered);
+    t.equal(asked.at(-1), '/dead');
+    now = 4_000;
+    watch.tick();
+    await question;
+    t.same(watch.hung, ['fs:/dead']);
+    const last = watch.refresh();
+    watch.stop();
+    await last;
+  },
+);
+
+t.test(
   'a process that ended badly says where it wrote to, and whether that is full is looked at',
   async (t) => {
     const dir = await mounted(t);
