@@ -142,9 +142,9 @@ export class SpaceWatch {
         done = resolve;
       });
       this.#question = { asked, done };
+      this.#budget = A_QUESTION;
     }
     const { asked } = this.#question;
-    this.#budget = A_QUESTION;
     this.#next();
     return asked;
   }
